@@ -1,0 +1,243 @@
+"""The seams of the core: what it asks of the world, named for what it does.
+
+Adapters and features implement these; the core imports none of them. ``maodou/app.py`` joins the two.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from bot.decision import Reason
+from bot.delivery import Content, Delivery
+from bot.event import Addressed, Attachment, Event, Member, Role, Room
+
+
+class Clock(Protocol):
+    """Unix time, seconds, and a way to wait: tests run it faster or by hand."""
+
+    def now(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a platform can do; what it cannot is degraded by the core and shown in the committed table.
+
+    ``max_chars``: of one message. ``sends_per_s``, ``edits_per_s``: per room, 0 for no limit.
+    ``key_window_s``: how long the platform recognises a delivery's key after the first attempt.
+    """
+
+    edits: bool
+    recalls: bool
+    threads: bool
+    streams: bool
+    buttons: bool
+    voice: bool
+    history: bool
+    max_chars: int
+    sends_per_s: float
+    edits_per_s: float
+    key_window_s: float
+
+
+Accept = Callable[[Event], Awaitable[bool]]
+"""Commits an event to the inbox; True when it was new. Returning is the leave to acknowledge; it raises
+``StoreError`` when the commit failed, and then the adapter must not acknowledge."""
+
+
+class Platform(Protocol):
+    """A chat platform: its events in, our deliveries out."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def run(self, accept: Accept) -> None:
+        """Receive until cancelled. Survives lost connections by itself; returns only when cancelled."""
+
+    async def send(self, delivery: Delivery) -> str:
+        """Post ``delivery.content`` under ``delivery.key``; returns the message's id.
+
+        Within ``key_window_s`` a second call with the same key returns the first message's id.
+        Raises ``TryLater``, ``Undeliverable``; anything else means that the outcome is not known.
+        """
+        ...
+
+    async def edit(self, room: Room, message_id: str, content: Content) -> None:
+        """Replace the whole of a message of ours."""
+
+    async def recall(self, room: Room, message_id: str) -> None:
+        """Take a message of ours back; no error when it is gone already."""
+
+    async def find(self, delivery: Delivery) -> str | None:
+        """Look in the room's history for this delivery: our message that replies to the same question with
+        this text (a stream: any text). None when it is not there; ``CannotLook`` when that cannot be known."""
+        ...
+
+    async def role(self, room: Room, member: Member) -> Role:
+        """The member's role as the platform knows it now (never ``OPERATOR``, which is ours to know)."""
+        ...
+
+    async def thinking(self, room: Room, message_id: str) -> None:
+        """Show that an answer is being made. Best effort; never raises."""
+
+    async def fetch(self, attachment: Attachment, into: Path, max_bytes: int) -> Path:
+        """Download an attachment into the folder ``into``."""
+        ...
+
+    def health(self) -> str | None:
+        """None while connected; otherwise what is wrong, as a sentence."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One earlier message of the room, as context."""
+
+    author: str
+    text: str
+    ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A message as the knowledge sees it. ``bases`` are the knowledge bases this room may read: they are part
+    of every query, and nothing else may be read for it."""
+
+    text: str
+    bases: tuple[str, ...]
+    addressed: Addressed = Addressed.NONE
+    language: str = "zh"
+    context: tuple[Utterance, ...] = ()
+    eagerness: Eagerness | None = None
+
+
+class Eagerness(StrEnum):
+    """How readily it speaks unasked: a room's setting. ``quiet`` aims at precision ≥ .9."""
+
+    OFF = "off"
+    QUIET = "quiet"
+    HELPFUL = "helpful"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document. ``source``: path relative to the folder that was added. ``heading``: the path of
+    headings above it, joined by `` › ``."""
+
+    base: str
+    source: str
+    heading: str
+    text: str
+    score: float
+    chunk_id: int = 0
+
+
+class Verdict(StrEnum):
+    ANSWER = "answer"
+    ASK_BACK = "ask_back"  # only to the addressed
+    NOTHING_FOUND = "nothing_found"  # only to the addressed
+    SILENT = "silent"  # only to the unaddressed
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The gate's word on a question, with the passages it rests on (best first, whatever the verdict).
+
+    ``score``: the estimated chance that these documents answer this message, 0–1.
+    """
+
+    verdict: Verdict
+    reason: Reason
+    score: float
+    passages: tuple[Passage, ...] = ()
+
+
+class Knowledge(Protocol):
+    """Documents that know when to be silent."""
+
+    async def judge(self, question: Question) -> Judgement: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    number: int
+    source: str
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A piece of an answer that may be shown as it is: joined without a separator, so it carries its own
+    spaces and newlines, and its marks (``[1]``) stand in ``text``."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+
+
+class Answerer(Protocol):
+    """Makes an answer of a judgement's passages, sentence by sentence. No side effects, no tools."""
+
+    def answer(self, question: Question, judgement: Judgement) -> AsyncIterator[Sentence]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the screen leaves of a text; ``text`` is None when nothing may be shown."""
+
+    text: str | None
+    why: str = ""
+
+
+class Screen(Protocol):
+    """What may be shown in which room. Everything that leaves passes it, sentence by sentence."""
+
+    async def show(self, room: Room, text: str) -> Shown: ...
+
+
+class Ear(Protocol):
+    """Voice to text. Raises ``MemberError`` for what cannot be heard, ``ModelError`` when the ear itself failed."""
+
+    async def hear(self, audio: Path, language: str | None = None) -> str: ...
+
+
+class Voice(Protocol):
+    """Text to a voice message."""
+
+    async def say(self, text: str, language: str) -> Content: ...
+
+
+class ChatModel(Protocol):
+    """A chat model behind an OpenAI-compatible server."""
+
+    def complete(
+        self, messages: Sequence[dict[str, str]], *, max_tokens: int, timeout_s: float
+    ) -> AsyncIterator[str]: ...
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> float:
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+
+class OpenScreen:
+    """Lets everything through: what stands at the ``Screen`` port until a room's filter does."""
+
+    async def show(self, room: Room, text: str) -> Shown:
+        return Shown(text)

@@ -1,0 +1,264 @@
+"""The one place that writes: a thread with one connection and group commit.
+
+Operations queue up; the thread runs whatever is waiting in one transaction and answers all of them after
+its one commit. That keeps their order, costs one fsync for many messages, and leaves no second writer to
+wait for. An operation is a plain function of a SQLAlchemy ``Connection``; when several share a
+transaction, each has a SAVEPOINT of its own, so one that fails takes only itself back. A commit that fails
+fails its whole batch with ``StoreError``: nothing of it happened, nothing of it may be acknowledged.
+
+The same code serves SQLite (WAL) and PostgreSQL. Readers have connections of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.errors import StoreError
+
+T = TypeVar("T")
+Operation = Callable[[Connection], T]
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""Every feature's ``tables.py`` declares its tables here."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """``durability``: ``full`` survives the death of the machine, ``normal`` that of the process.
+    ``busy_timeout_s``: how long a write waits for another process's; less than a platform waits for us."""
+
+    url: str
+    durability: str = "full"
+    busy_timeout_s: float = 1.5
+    max_batch: int = 256
+    readers: int = 4
+
+
+@dataclass(slots=True)
+class _Job:
+    operation: Callable[[Connection], Any]
+    future: Future[Any] | asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop | None
+    result: Any = None
+    error: BaseException | None = None
+
+    def settle(self) -> None:
+        future = self.future
+        if future.cancelled():
+            return
+        if self.error is not None:
+            future.set_exception(self.error)
+        else:
+            future.set_result(self.result)
+
+
+class Store:
+    """Open with :meth:`open`, close with :meth:`close`. Safe to use from any thread and any event loop."""
+
+    def __init__(self, engine: Engine, settings: StoreSettings) -> None:
+        self.engine = engine
+        self.settings = settings
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(settings.readers, thread_name_prefix="store-read")
+        self._closed = False
+        self._writer = threading.Thread(target=self._write_forever, name="store-write", daemon=True)
+        self._writer.start()
+
+    @classmethod
+    def open(cls, settings: StoreSettings) -> Store:
+        return cls(make_engine(settings), settings)
+
+    def close(self) -> None:
+        """Finish what is queued, then let go of every connection."""
+        if self._closed:
+            return
+        self._closed = True
+        self._jobs.put(None)
+        self._writer.join()
+        self._readers.shutdown()
+        self.engine.dispose()
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────
+
+    def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
+        """Queue a write at once, in the order of the calls; the future is done after its commit."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._put(_Job(operation, future, loop))
+        return future
+
+    async def write(self, operation: Operation[T]) -> T:
+        """Run ``operation`` in the writer's next transaction; returns after the commit.
+
+        Raises ``StoreError`` when that commit failed, or whatever the operation raised.
+        """
+        return await self.submit(operation)
+
+    def write_now(self, operation: Operation[T]) -> T:
+        """:meth:`write` for plain threads and commands; never call it on an event loop."""
+        future: Future[T] = Future()
+        self._put(_Job(operation, future, None))
+        return future.result()
+
+    def _put(self, job: _Job) -> None:
+        if self._closed:
+            raise StoreError("the store is closed")
+        self._jobs.put(job)
+
+    def _write_forever(self) -> None:
+        connection: Connection | None = None
+        while batch := self._next_batch():
+            try:
+                if connection is None:
+                    connection = self.engine.connect()
+                self._run(connection, batch)
+            except Exception as error:  # any failure here fails the batch: nothing of it was committed
+                log.error("store.commit_failed", error=str(error), operations=len(batch))
+                failure = StoreError(f"The database took no write: {_first_line(error)}")
+                failure.__cause__ = error
+                for job in batch:
+                    job.error = failure
+                if connection is not None:
+                    connection = self._recover(connection)
+            self._settle(batch)
+        if connection is not None:
+            connection.close()
+
+    def _next_batch(self) -> list[_Job]:
+        """Whatever is waiting, at least one; empty when the store closes."""
+        first = self._jobs.get()
+        if first is None:
+            return []
+        batch = [first]
+        while len(batch) < self.settings.max_batch:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                self._jobs.put(None)  # close after this batch
+                break
+            batch.append(job)
+        return batch
+
+    def _run(self, connection: Connection, batch: list[_Job]) -> None:
+        with connection.begin():
+            if len(batch) == 1:
+                self._run_alone(connection, batch[0])
+                return
+            for job in batch:
+                connection.exec_driver_sql("SAVEPOINT job")
+                try:
+                    job.result = job.operation(connection)
+                except Exception as error:
+                    connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
+                    job.error = error
+                connection.exec_driver_sql("RELEASE SAVEPOINT job")
+
+    @staticmethod
+    def _run_alone(connection: Connection, job: _Job) -> None:
+        try:
+            job.result = job.operation(connection)
+        except Exception as error:
+            job.error = error
+            connection.rollback()
+
+    @staticmethod
+    def _recover(connection: Connection) -> Connection | None:
+        """The connection when it can be used again, else None, and the next batch opens a new one."""
+        try:
+            connection.rollback()
+        except SQLAlchemyError:
+            with contextlib.suppress(SQLAlchemyError):
+                connection.invalidate()
+            connection.close()
+            return None
+        return None if connection.invalidated else connection
+
+    @staticmethod
+    def _settle(batch: list[_Job]) -> None:
+        """Wake each waiting loop once for all its jobs, in their order."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+        for job in batch:
+            if job.loop is None:
+                job.settle()
+            else:
+                by_loop.setdefault(job.loop, []).append(job)
+        for loop, jobs in by_loop.items():
+            with contextlib.suppress(RuntimeError):  # the loop is gone, and with it whoever waited
+                loop.call_soon_threadsafe(_settle_all, jobs)
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def read(self, query: Operation[T]) -> T:
+        """Run ``query`` on a reader's connection, off the event loop; sees every commit before the call."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, query)
+
+    def read_now(self, query: Operation[T]) -> T:
+        """:meth:`read` for plain threads and commands."""
+        with self.engine.connect() as connection:
+            return query(connection)
+
+
+def _settle_all(jobs: list[_Job]) -> None:
+    for job in jobs:
+        job.settle()
+
+
+def _first_line(error: Exception) -> str:
+    cause = error.__cause__ or getattr(error, "orig", None) or error
+    return str(cause).strip().split("\n")[0]
+
+
+def make_engine(settings: StoreSettings) -> Engine:
+    """An engine for SQLite or PostgreSQL with the pragmas and timeouts that the promises rest on."""
+    url = make_url(settings.url)
+    if url.get_backend_name() != "sqlite":
+        return create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            pool_size=settings.readers + 2,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5},
+        )
+    engine = create_engine(
+        url,
+        pool_size=settings.readers + 2,
+        connect_args={"timeout": settings.busy_timeout_s, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy says BEGIN below, not the driver
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute(f"PRAGMA synchronous={'FULL' if settings.durability == 'full' else 'NORMAL'}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # The writer takes its lock at once: a deferred BEGIN that later wants to write fails without waiting.
+        writing = threading.current_thread().name == "store-write"
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
