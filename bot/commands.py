@@ -1,0 +1,321 @@
+"""The one registry of commands: what members can say, who may say it, and what it takes.
+
+Adapters make slash commands and buttons of it, the assistant parses text with it; all of them end in
+:meth:`Commands.run`. A command is parsed by code from an authenticated member's own words, never by a model.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from bot.decision import Reason
+from bot.delivery import Button
+from bot.errors import MemberError, NotAllowed
+from bot.event import Member, Role, Room
+from bot.rights import ROLE_NAMES, at_least
+from bot.room_settings import one_line
+from bot.scopes import Values
+from bot.store import Operation
+from bot.texts import Text
+from bot.words import Words
+
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+"""What every platform takes as the name of a slash command."""
+
+MAX_ABOUT_CHARS = 100
+MAX_OPTIONS = 25
+"""Discord's limits on a command's description and on its options, choices and subcommands:
+https://discord.com/developers/docs/interactions/application-commands"""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """``rest`` takes the remainder of the line as it stands; only the last argument may. With ``choices``
+    nothing else is accepted, in any case of letters."""
+
+    name: str
+    about: Text
+    required: bool = True
+    choices: tuple[str, ...] = ()
+    rest: bool = False
+
+    def usage(self) -> str:
+        inside = "|".join(self.choices) if 0 < len(self.choices) <= 4 else self.name
+        return f"<{inside}>" if self.required else f"[{inside}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who called a command, where, and with what. ``at``: Unix seconds. ``reply_to``: the message that the call
+    replied to. ``role`` was read from the platform for this call."""
+
+    event_id: int
+    room: Room
+    member: Member
+    role: Role
+    language: str
+    values: Values
+    at: float
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    message_id: str | None = None
+    reply_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command has to say and to do. ``write`` is committed together with the decision and its deliveries;
+    ``stop`` ends the room's current work."""
+
+    text: str
+    buttons: tuple[Button, ...] = ()
+    write: Operation[object] | None = None
+    stop: bool = False
+    reason: Reason = Reason.COMMAND
+    details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+Handler = Callable[[Call], Awaitable[Done]]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing that members can say.
+
+    With ``subcommands`` and no ``handler`` it is a family (``/kb list``). ``aliases`` are further names in text
+    (``/帮助``). ``overtakes``: runs at once, beside what the room's lane is doing; otherwise it waits its turn.
+    ``slash``: adapters offer it as a slash command. ``visible``: stands in ``/help``.
+    """
+
+    name: str
+    about: Text
+    handler: Handler | None = None
+    role: Role = Role.MEMBER
+    arguments: tuple[Argument, ...] = ()
+    subcommands: tuple[Command, ...] = ()
+    aliases: tuple[str, ...] = ()
+    overtakes: bool = True
+    slash: bool = True
+    visible: bool = True
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r} is no name for a command")
+        if (self.handler is None) is (not self.subcommands):
+            raise ValueError(f"/{self.name} needs either a handler or subcommands")
+        if any(sub.subcommands for sub in self.subcommands):
+            raise ValueError(f"/{self.name}: subcommands of subcommands are not understood by platforms")
+        required = [argument.required for argument in self.arguments]
+        if required != sorted(required, reverse=True):
+            raise ValueError(f"/{self.name}: a required argument stands after an optional one")
+        if any(argument.rest for argument in self.arguments[:-1]):
+            raise ValueError(f"/{self.name}: only the last argument can take the rest")
+        for about in (self.about, *(argument.about for argument in self.arguments)):
+            if max(len(about.zh), len(about.en)) > MAX_ABOUT_CHARS:
+                raise ValueError(f"/{self.name}: a description is longer than {MAX_ABOUT_CHARS} characters")
+        listed = [self.subcommands, self.arguments, *(argument.choices for argument in self.arguments)]
+        if max(map(len, listed)) > MAX_OPTIONS:
+            raise ValueError(f"/{self.name}: more than {MAX_OPTIONS} of a kind")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.aliases)
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A command as it was called. ``path``: ``("kb", "list")``. ``role``: the highest that its path asks for."""
+
+    command: Command
+    path: tuple[str, ...]
+    role: Role
+    arguments: Mapping[str, str]
+
+    @property
+    def overtakes(self) -> bool:
+        return self.command.overtakes
+
+    @property
+    def usage(self) -> str:
+        return usage(self.command, self.path)
+
+
+def usage(command: Command, path: tuple[str, ...]) -> str:
+    """``/mute [duration]``, ``/kb <list|add>``: the line that shows how a command is called."""
+    if command.subcommands:
+        inside = "|".join(sub.name for sub in command.subcommands)
+        return f"/{' '.join(path)} <{inside}>"
+    return " ".join((f"/{' '.join(path)}", *(argument.usage() for argument in command.arguments)))
+
+
+class UnknownCommand(MemberError):
+    reason = Reason.UNKNOWN_COMMAND
+
+
+class BadArguments(MemberError):
+    reason = Reason.BAD_ARGUMENTS
+
+
+UNKNOWN = Text(
+    zh="没有 `/{name}` 这个命令。{near}`/help` 列出所有命令。",
+    en="There is no `/{name}`. {near}`/help` lists what there is.",
+)
+NEAR = Text(zh="你是说 `{near}` 吗？", en="Did you mean `{near}`? ")
+UNKNOWN_SUBCOMMAND = Text(
+    zh="`/{path}` 没有“{word}”。{near}用法：`{usage}`", en="`/{path}` has no “{word}”. {near}Usage: `{usage}`"
+)
+NO_SUBCOMMAND = Text(
+    zh="`/{path}` 后面还要说做什么。用法：`{usage}`", en="`/{path}` needs one more word. Usage: `{usage}`"
+)
+MISSING = Text(zh="还少一项：{about}。用法：`{usage}`", en="Something is missing: {about}. Usage: `{usage}`")
+TOO_MANY = Text(zh="多了“{word}”，看不懂。用法：`{usage}`", en="I do not understand “{word}” here. Usage: `{usage}`")
+NO_CHOICE = Text(
+    zh="“{word}”不在可选之列：{choices}。{near}用法：`{usage}`",
+    en="“{word}” is not one of {choices}. {near}Usage: `{usage}`",
+)
+OPEN_QUOTE = Text(zh="引号没有成对。用法：`{usage}`", en="A quotation mark is not closed. Usage: `{usage}`")
+NOT_ALLOWED = Text(
+    zh="只有{who}能用 `/{path}`，你在这里是{role}。",
+    en="Only a {who} may use `/{path}`; here you are a {role}.",
+)
+
+
+class Commands:
+    """The commands of one running Maodou. Features add theirs before the first message comes."""
+
+    def __init__(self, commands: tuple[Command, ...] = ()) -> None:
+        self._commands: list[Command] = []
+        self._by_name: dict[str, Command] = {}
+        self.add(*commands)
+
+    def add(self, *commands: Command) -> None:
+        """Raises ``ValueError`` where a name or an alias is taken."""
+        for command in commands:
+            for name in command.names:
+                if name in self._by_name:
+                    raise ValueError(f"two commands are named /{name}")
+            self._by_name |= dict.fromkeys(command.names, command)
+            self._commands.append(command)
+
+    def __iter__(self) -> Iterator[Command]:
+        return iter(self._commands)
+
+    def get(self, name: str) -> Command | None:
+        """By name or alias."""
+        return self._by_name.get(name)
+
+    # ── from text ────────────────────────────────────────────────────────────────────────────────────
+
+    def parse(self, text: str, *, addressed: bool = True) -> Invocation | None:
+        """The command that ``text`` spells, or None when it is none.
+
+        Where nobody addressed us, a slash before a word we do not know is somebody else's; and ``/usr/bin`` is
+        never a command. Raises ``UnknownCommand`` and ``BadArguments`` with the sentence for the member.
+        """
+        words = Words(text)
+        name = _command_name(words.next_plain())
+        if name is None:
+            return None
+        command = self._by_name.get(name)
+        if command is None:
+            if addressed:
+                raise _unknown(name, self._by_name)
+            return None
+        if not command.subcommands:
+            return Invocation(command, (command.name,), command.role, _arguments(command, (command.name,), words))
+        return self._parse_subcommand(command, words)
+
+    @staticmethod
+    def _parse_subcommand(command: Command, words: Words) -> Invocation:
+        line = usage(command, (command.name,))
+        word = words.next_plain()
+        if word is None:
+            raise BadArguments(_both(NO_SUBCOMMAND, path=command.name, usage=line))
+        by_name = {name: sub for sub in command.subcommands for name in sub.names}
+        sub = by_name.get(_folded(word))
+        if sub is None:
+            near = _nearest(_folded(word), by_name, before=f"/{command.name} ")
+            raise BadArguments(_both(UNKNOWN_SUBCOMMAND, path=command.name, word=one_line(word), near=near, usage=line))
+        path = (command.name, sub.name)
+        return Invocation(sub, path, max(command.role, sub.role), _arguments(sub, path, words))
+
+    # ── to its handler ───────────────────────────────────────────────────────────────────────────────
+
+    async def run(self, invocation: Invocation, call: Call) -> Done:
+        """Check the right, then do it. Raises ``NotAllowed``, or what ``MemberError`` the handler raises."""
+        if call.role < invocation.role:
+            path = " ".join(invocation.path)
+            needed = {language: at_least(invocation.role, language) for language in ("zh", "en")}
+            has = ROLE_NAMES[call.role]
+            raise NotAllowed(
+                Text(
+                    zh=NOT_ALLOWED.in_language("zh", who=needed["zh"], path=path, role=has.zh),
+                    en=NOT_ALLOWED.in_language("en", who=needed["en"], path=path, role=has.en),
+                )
+            )
+        handler = invocation.command.handler
+        if handler is None:
+            raise BadArguments(_both(NO_SUBCOMMAND, path=" ".join(invocation.path), usage=invocation.usage))
+        return await handler(replace(call, arguments=invocation.arguments))
+
+
+def _command_name(word: str | None) -> str | None:
+    """``/Why?`` is ``why``; None for a path, a lone slash, or a word without one."""
+    if word is None or word[0] not in "/／":
+        return None
+    name = _folded(word[1:]).rstrip("?!.,。、")
+    return name if name and re.fullmatch(r"[^\W\d_][\w-]*", name) else None
+
+
+def _folded(word: str) -> str:
+    return unicodedata.normalize("NFKC", word).casefold()
+
+
+def _arguments(command: Command, path: tuple[str, ...], words: Words) -> dict[str, str]:
+    line = usage(command, path)
+    found: dict[str, str] = {}
+    for argument in command.arguments:
+        try:
+            word = words.rest() if argument.rest else words.next()
+        except ValueError:
+            raise BadArguments(_both(OPEN_QUOTE, usage=line)) from None
+        if word is None:
+            if argument.required:
+                raise BadArguments(_both(MISSING, about=argument.about, usage=line))
+            break
+        found[argument.name] = _chosen(argument, word, line) if argument.choices else word
+    left = words.rest()
+    if left is not None:
+        raise BadArguments(_both(TOO_MANY, word=one_line(left), usage=line))
+    return found
+
+
+def _chosen(argument: Argument, word: str, line: str) -> str:
+    folded = {_folded(choice): choice for choice in argument.choices}
+    choice = folded.get(_folded(word))
+    if choice is None:
+        listed = ", ".join(f"`{each}`" for each in argument.choices)
+        near = _nearest(_folded(word), folded)
+        raise BadArguments(_both(NO_CHOICE, word=one_line(word), choices=listed, near=near, usage=line))
+    return choice
+
+
+def _unknown(name: str, known: Mapping[str, Command]) -> UnknownCommand:
+    visible = {each: command for each, command in known.items() if command.visible}
+    return UnknownCommand(_both(UNKNOWN, name=one_line(name), near=_nearest(name, visible, before="/")))
+
+
+def _nearest(word: str, known: Mapping[str, object], before: str = "") -> Text:
+    """“Did you mean …?”, or nothing."""
+    near = difflib.get_close_matches(word[:64], known, n=1, cutoff=0.6)
+    return _both(NEAR, near=f"{before}{near[0]}") if near else Text(zh="", en="")
+
+
+def _both(text: Text, **values: str | Text) -> Text:
+    """The sentence filled in both languages. Filled at once, so that nothing a member typed is a template."""
+    zh = {name: value.zh if isinstance(value, Text) else value for name, value in values.items()}
+    en = {name: value.en if isinstance(value, Text) else value for name, value in values.items()}
+    return Text(zh=text.in_language("zh", **zh), en=text.in_language("en", **en))
