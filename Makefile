@@ -1,0 +1,74 @@
+# Two commands matter: `make run` and `make test`. Both set themselves up and work from a clean clone.
+#
+#   make run            the web room at http://127.0.0.1:7860, over the sample knowledge base
+#   make test           what this machine can test; one counted line for each part it lacks
+#   make setup          the environment in .venv/ (ALL=1: with every extra)
+#   make check          formatting, types, import contracts
+#   make lock           resolve pyproject.toml anew into constraints.txt
+#
+# A file in .venv/ stands for each set of packages that is in; a set is installed again only when
+# pyproject.toml or constraints.txt is newer than its file.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := bot search net rag adapters maodou benchmarks
+SOURCES := pyproject.toml constraints.txt
+
+# The first Python that will do, or the one that is named: make setup PYTHON=/opt/python3.13/bin/python3
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
+	$(name) -c 'import sys; print("$(name)" if (3, 11) <= sys.version_info < (3, 15) else "")' 2>/dev/null)))
+
+# The lock holds for what pip builds on the way, too (older pips read the first name, newer the second).
+PIP = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
+	$(BIN)/python -m pip install --quiet --use-pep517
+
+.PHONY: help run test setup check lock
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^#   make/make/p' Makefile
+
+run: setup
+	@$(BIN)/maodou up $(ARGS)
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+setup: $(if $(ALL),$(VENV)/.all,$(VENV)/.base)
+	@:
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(wildcard $(PACKAGES))
+	@$(BIN)/lint-imports
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Maodou needs Python 3.11, 3.12, 3.13 or 3.14, and found none of them." \
+		"Install one, or name it: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.13" >&2; exit 2; }
+	@echo "Making the environment in $(VENV)/ with $$($(PYTHON) --version) …"
+	@$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/.base: $(SOURCES) | $(BIN)/python
+	@echo "Installing (about a minute the first time) …"
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(SOURCES) | $(BIN)/python
+	@echo "Installing, with what the tests need (about a minute the first time) …"
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.base
+
+$(VENV)/.all: $(SOURCES) | $(BIN)/python
+	@echo "Installing, with every extra …"
+	@$(PIP) -e '.[all,dev]'
+	@touch $@ $(VENV)/.base $(VENV)/.dev
+
+# uv resolves once for every Python and system that pyproject.toml allows; pip then installs by it.
+lock: | $(BIN)/python
+	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet uv
+	@grep -o 'setuptools==[0-9.]*' pyproject.toml | head -n 1 > $(VENV)/lock/build.txt
+	@$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate \
+		--no-header --no-emit-index-url --no-emit-find-links $(UPGRADE) pyproject.toml $(VENV)/lock/build.txt \
+		-o constraints.txt
+	@echo "constraints.txt: $$(grep -c == constraints.txt) packages"

@@ -1,0 +1,53 @@
+"""Finds calls of our code that block the event loop, while tests run.
+
+``blockbuster`` wraps the blocking functions of the standard library (files, sockets, locks, ``sleep``,
+SQLite …); called on a running loop with one of our folders on the stack, they raise ``BlockingError``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from blockbuster import BlockBuster, BlockBusterFunction
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = ("adapters", "bot", "maodou", "net", "rag", "search")
+
+MAY_BLOCK: tuple[tuple[str, str, str, str], ...] = ()
+"""What is allowed all the same: the blocking function, the end of a file's path and the function in it from
+which it is called, and why."""
+
+
+def _folder(name: str) -> ModuleType:
+    """A folder as blockbuster wants it, without importing what the test does not use."""
+    module = ModuleType(name)
+    module.__path__ = [f"{ROOT / name}/"]
+    return module
+
+
+@functools.cache
+def _watch() -> BlockBuster:
+    folders = [_folder(name) for name in OURS]
+    watch = BlockBuster(folders)
+    if importlib.util.find_spec("psycopg"):  # it waits for its server in C, where no wrapper sees it
+        watch.functions["psycopg.Connection.wait"] = BlockBusterFunction(
+            None, "psycopg.Connection.wait", scanned_modules=folders
+        )
+    for function, file, where, _ in MAY_BLOCK:
+        watch.functions[function].can_block_in(file, where)
+    return watch
+
+
+@contextmanager
+def forbid_blocking() -> Iterator[None]:
+    watch = _watch()
+    watch.activate()
+    try:
+        yield
+    finally:
+        watch.deactivate()

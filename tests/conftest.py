@@ -1,0 +1,136 @@
+"""What every test may ask for: databases, a clock, a loop that must not be blocked, and honest counting.
+
+A part this machine lacks (PostgreSQL, Chromium, PyTorch) skips its tests, and each missing part is one
+counted line at the end. With ``MAODOU_STRICT=1``, as ``.ci/run`` sets it, any skip fails the run.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.pool import NullPool
+
+from bot.store import Store, StoreSettings, make_engine
+from maodou.schema import all_tables
+from tests.blocking import forbid_blocking
+from tests.clock import ManualClock
+
+STRICT = os.environ.get("MAODOU_STRICT") == "1"
+
+
+# ── what this machine has ────────────────────────────────────────────────────────────────────────────────
+
+
+def postgres_url() -> str | None:
+    return os.environ.get("MAODOU_TEST_DATABASE_URL") or None
+
+
+@functools.cache
+def chromium() -> str | None:
+    """The system's Chromium, when Playwright is there to drive it."""
+    if importlib.util.find_spec("playwright") is None:
+        return None
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+PARTS: dict[str, tuple[str, str, Callable[[], object]]] = {
+    "postgres": ("PostgreSQL", "name a server: MAODOU_TEST_DATABASE_URL=postgresql://user@host/db", postgres_url),
+    "browser": ("Chromium", "install it: apt-get install chromium", chromium),
+    "torch": ("PyTorch", "install it: make setup ALL=1", lambda: importlib.util.find_spec("torch")),
+}
+"""By marker: the part's name, how to get it, and whether it is here."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker, (name, _, find) in PARTS.items():
+            if item.get_closest_marker(marker) and not find():
+                item.add_marker(pytest.mark.skip(reason=f"no {name}"))
+                break
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    missing = Counter(_skip_reason(report) for report in terminalreporter.stats.get("skipped", ()))
+    for marker, (name, advice, _) in PARTS.items():
+        if count := missing.pop(f"no {name}", 0):
+            terminalreporter.write_line(f"not run: {count} tests ({marker}): no {name} here; {advice}", yellow=True)
+    for reason, count in missing.items():
+        terminalreporter.write_line(f"not run: {count} tests: {reason}", yellow=True)
+
+
+def _skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    longrepr = report.longrepr
+    reason = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
+    return reason.removeprefix("Skipped: ")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if STRICT and reporter is not None and reporter.stats.get("skipped") and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.write_line("\nMAODOU_STRICT=1: a skipped test fails this run", red=True)
+
+
+# ── the event loop ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(autouse=True)
+def loop_must_not_block(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A call of our code that blocks the event loop raises ``blockbuster.BlockingError`` where it stands."""
+    if request.node.get_closest_marker("may_block"):
+        yield
+        return
+    with forbid_blocking():
+        yield
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+# ── databases ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of this test's own, empty, on SQLite and on PostgreSQL; gone after the test."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/maodou.db"
+        return
+    server = make_url(postgres_url() or "").set(drivername="postgresql+psycopg")
+    name = f"maodou_test_{os.getpid()}_{secrets.token_hex(4)}"
+    admin = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+    try:
+        yield server.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+    finally:
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def store_settings(database_url: str) -> StoreSettings:
+    """``normal`` durability: a test may lose its data with the machine."""
+    return StoreSettings(url=database_url, durability="normal")
+
+
+@pytest.fixture
+def store(store_settings: StoreSettings) -> Iterator[Store]:
+    """An open store with every table that the test has imported, on both databases."""
+    engine = make_engine(store_settings)
+    all_tables().create_all(engine)
+    engine.dispose()
+    opened = Store.open(store_settings)
+    yield opened
+    opened.close()

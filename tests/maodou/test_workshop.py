@@ -1,0 +1,114 @@
+"""The tools that all other tests stand on keep their own promises."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockingError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from bot.store import Store
+from maodou.schema import FEATURES
+from tests.blocking import ROOT, forbid_blocking
+from tests.clock import ManualClock
+
+HEAVY = ("gradio", "llama_index", "faiss", "bm25s", "jieba", "discord", "lark_oapi", "openai", "torch", "sklearn")
+
+
+async def test_our_code_cannot_block_the_loop(store: Store) -> None:
+    with pytest.raises((BlockingError, DBAPIError), match="Blocking call to"):
+        store.read_now(lambda connection: connection.execute(text("SELECT 1")).scalar())
+
+
+async def test_a_tests_own_code_and_libraries_may(tmp_path: Path) -> None:
+    time.sleep(0.001)  # noqa: ASYNC251
+    (tmp_path / "a").write_text("1")
+
+
+@pytest.mark.may_block
+async def test_a_test_can_say_that_it_may_block(store: Store) -> None:
+    assert store.read_now(lambda connection: connection.execute(text("SELECT 1")).scalar()) == 1
+
+
+@pytest.mark.may_block  # or it would stand inside the watch of its own fixture
+def test_the_watch_is_lifted_afterwards() -> None:
+    before = time.sleep
+    with forbid_blocking():
+        pass
+    assert time.sleep is before
+
+
+async def test_each_test_gets_an_empty_database(store: Store) -> None:
+    count = await store.read(lambda connection: connection.execute(text("SELECT count(*) FROM inbox")).scalar())
+    assert count == 0
+    await store.write(
+        lambda connection: connection.execute(
+            text("INSERT INTO inbox (key, room, kind, at, received_at) VALUES ('k', 'r', 'said', 0, 0)")
+        )
+    )
+
+
+test_and_the_next_one_does_too = test_each_test_gets_an_empty_database
+
+
+async def test_the_clock_wakes_sleepers_in_order_at_their_times(clock: ManualClock) -> None:
+    start, woken = clock.now(), []
+
+    async def sleeper(seconds: float) -> None:
+        await clock.sleep(seconds)
+        woken.append((seconds, clock.now() - start))
+        if seconds == 1:
+            await clock.sleep(1)
+            woken.append((1, clock.now() - start))
+
+    async with asyncio.TaskGroup() as tasks:
+        for seconds in (3, 1, 2.5):
+            tasks.create_task(sleeper(seconds))
+        await clock.advance(2)
+        assert woken == [(1, 1), (1, 2)]
+        assert clock.sleeping == 2
+        await clock.advance(60)
+    assert woken == [(1, 1), (1, 2), (2.5, 2.5), (3, 3)]
+    assert clock.now() == start + 62
+
+
+def _pytest(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest over ``folder`` with our conftest, as a machine without PostgreSQL would."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"),
+         "--rootdir", str(ROOT), "-p", "tests.conftest", str(folder)],
+        cwd=ROOT, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", **environment},
+    )  # fmt: skip
+
+
+def test_a_missing_part_is_one_counted_line_and_strictness_makes_it_fail(tmp_path: Path) -> None:
+    (tmp_path / "test_sample.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.postgres\ndef test_one(): pass\n"
+        "@pytest.mark.postgres\ndef test_two(): pass\n"
+        "def test_three(): pass\n"
+    )
+    relaxed = _pytest(tmp_path)
+    assert relaxed.returncode == 0, relaxed.stdout + relaxed.stderr
+    assert relaxed.stdout.count("not run: 2 tests (postgres): no PostgreSQL here") == 1
+    strict = _pytest(tmp_path, MAODOU_STRICT="1")
+    assert strict.returncode == 1
+    assert "a skipped test fails this run" in strict.stdout
+
+
+def test_every_feature_with_tables_is_named() -> None:
+    found = {path.parent.relative_to(ROOT) for path in ROOT.glob("*/**/tables.py") if ".venv" not in path.parts}
+    assert {".".join(folder.parts) for folder in found} == set(FEATURES)
+
+
+@pytest.mark.parametrize("module", ["bot", "bot.ports", "bot.store"])
+def test_the_core_imports_nothing_heavy(module: str) -> None:
+    check = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
