@@ -20,7 +20,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 
 # The lock holds for what pip builds on the way, too (older pips read the first name, newer the second).
 PIP = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
-	$(BIN)/python -m pip install --quiet --use-pep517
+	$(BIN)/python -m pip install -qq --use-pep517
 
 .PHONY: help run test setup check lock
 .DEFAULT_GOAL := help
