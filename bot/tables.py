@@ -140,3 +140,11 @@ feedback = Table(
     Column("at", Double, nullable=False),
     PrimaryKeyConstraint("room", "message_id", "member"),
 )
+
+forgotten = Table(
+    "forgotten",
+    metadata,
+    # Members who asked to be forgotten while something of theirs was still in work: the sweep finishes it.
+    Column("member", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+)
