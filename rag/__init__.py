@@ -1,0 +1,1 @@
+"""The community's documents: how they come in, are found, judged and quoted."""

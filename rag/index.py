@@ -1,0 +1,254 @@
+"""A base's index in memory: a cache of what SQL holds, one immutable snapshot at a time.
+
+A snapshot is made of another one and of the documents that differ from it (by id and hash), so one changed file
+costs one file. It is saved to one file, replaced atomically; a file that is missing, broken, of another recipe or
+of another database only costs the time to make it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+from sqlalchemy import Connection, select
+
+from rag.tables import bases, chunks, documents
+from search import near_duplicates, tokenise
+from search.bm25 import Postings, WordIndex
+from search.vectors import VectorIndex
+
+log = structlog.get_logger(__name__)
+
+VERSION = 1
+"""Of the file's layout and of the weights below: an index of another version is made anew."""
+
+BODY_WEIGHT = 1.0
+HEADING_WEIGHT = 1.0
+SOURCE_WEIGHT = 1.0
+"""How much one occurrence counts. The heading line stands in its chunk's text too; the path of a file names its
+project and topic, which its text seldom repeats."""
+
+_READ_DOCUMENTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class BaseIndex:
+    """``chunk_ids``, ``document_ids``, ``prints``: of each chunk, by its number in ``words``; shape (chunks,).
+    ``versions``: of each document, the hash it was indexed with. ``recipe`` names all that the tokens rest on."""
+
+    name: str
+    recipe: str
+    watermark: int
+    chunk_ids: npt.NDArray[np.int64]
+    document_ids: npt.NDArray[np.int64]
+    prints: npt.NDArray[np.uint64]
+    versions: Mapping[int, str]
+    words: WordIndex
+    vectors: VectorIndex | None = None
+
+    @classmethod
+    def empty(cls, name: str, recipe: str) -> BaseIndex:
+        none, nothing = np.zeros(0, np.int32), np.zeros(0, np.int64)
+        postings = Postings.of(none, none, np.zeros(0, np.float32), 0, 0)
+        return cls(name, recipe, -1, nothing, nothing, np.zeros(0, np.uint64), {}, WordIndex(postings, {}))
+
+
+@dataclass(frozen=True, slots=True)
+class BaseRow:
+    id: int
+    name: str
+    watermark: int
+    recipe: str
+
+
+def base_rows(connection: Connection) -> list[BaseRow]:
+    """Every base with its watermark: the cheap question whether an index is fresh."""
+    rows = connection.execute(select(bases.c.id, bases.c.name, bases.c.watermark, bases.c.made_at))
+    return [BaseRow(row.id, row.name, row.watermark, _recipe(row.id, row.made_at)) for row in rows]
+
+
+def _recipe(base_id: int, made_at: float) -> str:
+    weights = (BODY_WEIGHT, HEADING_WEIGHT, SOURCE_WEIGHT)
+    return json.dumps([VERSION, tokenise.VERSION, weights, base_id, made_at])
+
+
+def refreshed(connection: Connection, base: BaseRow, old: BaseIndex | None) -> BaseIndex:
+    """The base as it stands now, made of ``old`` and what differs from it.
+
+    ``base`` was read before: what is committed while this reads makes the next watermark differ.
+    """
+    if old is None or old.recipe != base.recipe:
+        old = BaseIndex.empty(base.name, base.recipe)
+    query = select(documents.c.id, documents.c.hash).where(documents.c.base_id == base.id, documents.c.chunks > 0)
+    versions = {row.id: row.hash for row in connection.execute(query)}
+    stale = [number for number, version in old.versions.items() if versions.get(number) != version]
+    fresh = [number for number, version in versions.items() if old.versions.get(number) != version]
+    kept = ~np.isin(old.document_ids, stale) if stale else np.ones(len(old.document_ids), bool)
+    added = _Added(old.words.vocabulary, int(kept.sum()))
+    for chunk in _read_chunks(connection, fresh):
+        added.take(*chunk)
+    log.debug("index.refreshed", base=base.name, kept=int(kept.sum()), read=len(added.chunk_ids))
+    return BaseIndex(
+        base.name,
+        base.recipe,
+        base.watermark,
+        np.concatenate([old.chunk_ids[kept], np.array(added.chunk_ids, np.int64)]),
+        np.concatenate([old.document_ids[kept], np.array(added.document_ids, np.int64)]),
+        np.concatenate([old.prints[kept], added.prints()]),
+        versions,
+        WordIndex(added.postings(old.words.postings, kept), added.vocabulary),
+    )
+
+
+def _read_chunks(connection: Connection, document_ids: Sequence[int]) -> Iterator[tuple[int, int, str, str, str]]:
+    """Id, document, source, heading and text of the documents' chunks."""
+    for start in range(0, len(document_ids), _READ_DOCUMENTS):
+        part = document_ids[start : start + _READ_DOCUMENTS]
+        query = (
+            select(chunks.c.id, chunks.c.document_id, documents.c.source, chunks.c.heading, chunks.c.text)
+            .join(documents)
+            .where(chunks.c.document_id.in_(part))
+            .order_by(chunks.c.document_id, chunks.c.ordinal)
+        )
+        for row in connection.execute(query):
+            yield row.id, row.document_id, row.source, row.heading, row.text
+
+
+class _Added:
+    """The new chunks of an index, tokenised; their numbers go on after those that were kept."""
+
+    def __init__(self, vocabulary: Mapping[str, int], first: int) -> None:
+        self.vocabulary = dict(vocabulary)
+        self.chunk_ids: list[int] = []
+        self.document_ids: list[int] = []
+        self._first = first
+        self._ids: list[npt.NDArray[np.int32]] = []
+        self._weights: list[npt.NDArray[np.float32]] = []
+        self._bodies: list[int] = []  # tokens of each chunk's own text: what its fingerprint is made of
+        self._sources: dict[str, list[int]] = {}
+        self._headings: dict[str, list[int]] = {}
+
+    def take(self, chunk_id: int, document_id: int, source: str, heading: str, text: str) -> None:
+        if source not in self._sources:
+            self._sources = {source: self._numbers(tokenise.tokens(source.replace("/", " ")))}
+        if heading not in self._headings:
+            self._headings = {heading: self._numbers(tokenise.tokens(heading))}
+        body, above, path = self._numbers(tokenise.tokens(text)), self._headings[heading], self._sources[source]
+        self.chunk_ids.append(chunk_id)
+        self.document_ids.append(document_id)
+        self._ids.append(np.array(body + above + path, np.int32))
+        self._weights.append(
+            np.repeat(
+                np.array([BODY_WEIGHT, HEADING_WEIGHT, SOURCE_WEIGHT], np.float32), [len(body), len(above), len(path)]
+            )
+        )
+        self._bodies.append(len(body))
+
+    def _numbers(self, tokens: Iterable[str]) -> list[int]:
+        vocabulary = self.vocabulary
+        return [vocabulary.setdefault(token, len(vocabulary)) for token in tokens]
+
+    def prints(self) -> npt.NDArray[np.uint64]:
+        """SimHashes of the chunks' own texts; a text that is too short for one gets the hash of its tokens."""
+        if not self._ids:
+            return np.zeros(0, np.uint64)
+        bodies = [ids[:length] for ids, length in zip(self._ids, self._bodies, strict=True)]
+        used = np.unique(np.concatenate(bodies)) if bodies else np.zeros(0, np.int32)
+        hashes = np.zeros(len(self.vocabulary), np.uint64)
+        names = list(self.vocabulary)
+        for number in used.tolist():
+            hashes[number] = near_duplicates.token_hash(names[number])
+        return near_duplicates.fingerprints_of([hashes[body] for body in bodies])
+
+    def postings(self, old: Postings, kept: npt.NDArray[np.bool_]) -> Postings:
+        numbers = np.cumsum(kept) - 1
+        entries = kept[old.chunks]
+        lengths = [len(ids) for ids in self._ids]
+        new_chunks = np.repeat(np.arange(self._first, self._first + len(lengths), dtype=np.int32), lengths)
+        return Postings.of(
+            np.concatenate([old.token_ids()[entries], *self._ids]),
+            np.concatenate([numbers[old.chunks[entries]].astype(np.int32), new_chunks]),
+            np.concatenate([old.counts[entries].astype(np.float32), *self._weights]),
+            self._first + len(lengths),
+            len(self.vocabulary),
+        )
+
+
+# ── the file ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def save(index: BaseIndex, path: Path) -> None:
+    """Write the snapshot to ``path``, whole or not at all. Raises ``OSError``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    postings = index.words.postings
+    arrays: dict[str, Any] = {
+        "head": _bytes(json.dumps({"name": index.name, "recipe": index.recipe, "watermark": index.watermark})),
+        "chunk_ids": index.chunk_ids,
+        "document_ids": index.document_ids,
+        "prints": index.prints,
+        "version_ids": np.array(list(index.versions), np.int64),
+        "versions": _bytes("\n".join(index.versions.values())),
+        "vocabulary": _bytes("\n".join(index.words.vocabulary)),
+        "counts": postings.counts,
+        "chunks": postings.chunks,
+        "starts": postings.starts,
+        "lengths": postings.lengths,
+    }
+    if index.vectors is not None:
+        arrays["vectors"] = index.vectors.to_bytes()
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load(path: Path, recipe: str) -> BaseIndex | None:
+    """The snapshot at ``path``, or None when there is none of this recipe that can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            head = json.loads(_text(arrays["head"]))
+            if head["recipe"] != recipe:
+                return None
+            vocabulary = _text(arrays["vocabulary"])
+            versions = _text(arrays["versions"])
+            words = WordIndex(
+                Postings(arrays["counts"], arrays["chunks"], arrays["starts"], arrays["lengths"]),
+                {token: number for number, token in enumerate(vocabulary.split("\n"))} if vocabulary else {},
+            )
+            return BaseIndex(
+                head["name"],
+                head["recipe"],
+                head["watermark"],
+                arrays["chunk_ids"],
+                arrays["document_ids"],
+                arrays["prints"],
+                dict(zip(arrays["version_ids"].tolist(), versions.split("\n"), strict=True)) if versions else {},
+                words,
+                VectorIndex.from_bytes(arrays["vectors"]) if "vectors" in arrays else None,
+            )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        log.warning("index.cache_unreadable", path=str(path), error=str(error))
+        return None
+
+
+def _bytes(text: str) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+
+
+def _text(data: npt.NDArray[np.uint8]) -> str:
+    return data.tobytes().decode("utf-8", "surrogatepass")

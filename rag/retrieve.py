@@ -1,0 +1,181 @@
+"""A message to the passages that may answer it: words and vectors, fused by rank. What the gate stands on.
+
+Only the bases that are named can be found: each has an index of its own, with statistics of its own. The text of a
+hit comes from SQL, so a passage that was taken out a moment ago is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from bot.ports import Passage
+from bot.store import Store
+from rag.index import BaseIndex
+from rag.indexes import Indexes
+from rag.settings import KnowledgeSettings
+from rag.tables import chunks, documents
+from search import near_duplicates
+from search.fusion import fuse
+from search.tokenise import tokens
+
+_Key = tuple[str, int]  # base and chunk id
+
+_TEXTS = (
+    select(
+        chunks.c.id,
+        chunks.c.document_id,
+        chunks.c.ordinal,
+        chunks.c.heading,
+        chunks.c.text,
+        documents.c.source,
+        documents.c.title,
+    )
+    .join(documents)
+    .where(chunks.c.id.in_(bindparam("ids", expanding=True)))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage and how it was found.
+
+    ``lexical``: BM25 score, 0 and up, without a fixed top; ``vector``: cosine, -1 to 1; a rank counts from 1 and is
+    None where the channel did not find it among its candidates, and the score is then 0. ``fused``: 0 to 1, of rank
+    alone (also the passage's ``score``). ``same_as``: sources of near-identical passages that were folded into it.
+    """
+
+    passage: Passage
+    document_id: int
+    ordinal: int
+    title: str
+    lexical: float
+    lexical_rank: int | None
+    vector: float
+    vector_rank: int | None
+    fused: float
+    same_as: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What the bases' words look like: for whoever weighs a word. All answers are dictionary look-ups."""
+
+    indexes: tuple[BaseIndex, ...]
+
+    @property
+    def chunks(self) -> int:
+        return sum(index.words.chunks for index in self.indexes)
+
+    def document_frequency(self, token: str) -> int:
+        """In how many chunks a token of :func:`search.tokenise.tokens` stands."""
+        return sum(index.words.document_frequency(token) for index in self.indexes)
+
+    def knows(self, token: str) -> bool:
+        return any(index.words.document_frequency(token) for index in self.indexes)
+
+
+class Retriever:
+    """Finds passages. Its methods block for some milliseconds: call them from a worker thread."""
+
+    def __init__(self, store: Store, indexes: Indexes, settings: KnowledgeSettings) -> None:
+        self.store = store
+        self.indexes = indexes
+        self.settings = settings
+
+    def statistics(self, bases: Sequence[str]) -> Statistics:
+        current = self.indexes.current
+        return Statistics(tuple(current[base] for base in dict.fromkeys(bases) if base in current))
+
+    def search(self, text: str, bases: Sequence[str], limit: int = 5) -> list[Hit]:
+        """The ``limit`` best passages for ``text``, best first; only from ``bases``; empty when no word is known.
+
+        Near-identical passages are folded into the best of them, and a document gives at most
+        ``passages_per_document``.
+        """
+        snapshots = self.statistics(bases).indexes
+        wanted = max(limit * 3, self.settings.recall_floor)
+        lexical: dict[_Key, float] = {}
+        of_key: dict[_Key, tuple[int, int]] = {}  # document id and fingerprint
+        query = tokens(text)
+        for snapshot in snapshots:
+            numbers, scores = snapshot.words.best(query, wanted)
+            for number, score in zip(numbers.tolist(), scores.tolist(), strict=True):
+                key = (snapshot.name, int(snapshot.chunk_ids[number]))
+                lexical[key] = score
+                of_key[key] = (int(snapshot.document_ids[number]), int(snapshot.prints[number]))
+        channels = {"lexical": _ranked(lexical, wanted)}
+        ranks = {name: {key: rank for rank, key in enumerate(keys, 1)} for name, keys in channels.items()}
+        chosen, folded = self._chosen(fuse(channels), of_key, limit)
+        rows = self._rows(
+            [chunk_id for (_, chunk_id), _ in chosen] + [key[1] for keys in folded.values() for key in keys]
+        )
+        hits: list[Hit] = []
+        for key, fused in chosen:
+            row = rows.get(key[1])
+            if row is None:
+                continue
+            passage = Passage(key[0], row.source, row.heading, row.text, fused, row.id)
+            same = [rows[other[1]].source for other in folded.get(key, ()) if other[1] in rows]
+            rank = ranks["lexical"].get(key)
+            hits.append(
+                Hit(
+                    passage,
+                    row.document_id,
+                    row.ordinal,
+                    row.title,
+                    lexical.get(key, 0.0),
+                    rank,
+                    0.0,
+                    None,
+                    fused,
+                    tuple(dict.fromkeys(source for source in same if source != row.source)),
+                )
+            )
+        return hits
+
+    def _chosen(
+        self, fused: list[tuple[_Key, float]], of_key: dict[_Key, tuple[int, int]], limit: int
+    ) -> tuple[list[tuple[_Key, float]], dict[_Key, list[_Key]]]:
+        """The best ``limit`` after folding and the documents' caps, and what was folded into each."""
+        chosen: list[tuple[_Key, float]] = []
+        folded: dict[_Key, list[_Key]] = {}
+        of_document: dict[int, int] = {}
+        for key, score in fused:
+            document, fingerprint = of_key[key]
+            same = next((other for other, _ in chosen if near_duplicates.near(of_key[other][1], fingerprint)), None)
+            if same is not None:
+                folded.setdefault(same, []).append(key)
+                continue
+            if len(chosen) >= limit or of_document.get(document, 0) >= self.settings.passages_per_document:
+                continue
+            of_document[document] = of_document.get(document, 0) + 1
+            chosen.append((key, score))
+        return chosen, folded
+
+    def neighbours(self, hit: Hit, before: int = 1, after: int = 1) -> list[Passage]:
+        """The passages around ``hit`` in its document, with itself, in their order."""
+        query = (
+            select(chunks.c.id, chunks.c.heading, chunks.c.text)
+            .where(
+                chunks.c.document_id == hit.document_id,
+                chunks.c.ordinal.between(hit.ordinal - before, hit.ordinal + after),
+            )
+            .order_by(chunks.c.ordinal)
+        )
+        rows = self.store.read_now(lambda connection: connection.execute(query).all())
+        base, source = hit.passage.base, hit.passage.source
+        return [Passage(base, source, row.heading, row.text, hit.fused, row.id) for row in rows]
+
+    def _rows(self, ids: Sequence[int]) -> dict[int, Any]:
+        if not ids:
+            return {}
+        rows: Sequence[Any] = self.store.read_now(lambda connection: connection.execute(_TEXTS, {"ids": ids}).all())
+        return {row.id: row for row in rows}
+
+
+def _ranked(scores: dict[_Key, float], limit: int) -> list[_Key]:
+    return sorted(scores, key=lambda key: -scores[key])[:limit]

@@ -1,0 +1,67 @@
+"""Settings of the knowledge: the ``knowledge`` section of ``config.yaml``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NoEmbedding(_Section):
+    """Words alone: nothing to download, nothing to pay."""
+
+    kind: Literal["none"] = "none"
+
+
+class LsaEmbedding(_Section):
+    """Latent semantic analysis fitted on each base (extra ``lsa``): finds words that keep company."""
+
+    kind: Literal["lsa"]
+    dimensions: int = Field(default=256, ge=8, le=1024)
+    refit_share: float = Field(default=0.2, gt=0, le=1)
+    """Fitted anew when this share of the chunks has changed since the last fit."""
+
+
+class EndpointEmbedding(_Section):
+    """Any server with OpenAI's ``/embeddings`` (extra ``openai``). The key stands in the environment variable."""
+
+    kind: Literal["endpoint"]
+    url: str
+    model: str
+    key_env: str = "MAODOU_EMBEDDING_KEY"
+    batch_texts: int = Field(default=64, ge=1)
+    timeout_s: float = Field(default=30.0, gt=0)
+
+
+class LlamaIndexEmbedding(_Section):
+    """Any LlamaIndex embedding class, named by its import path, made with ``arguments``."""
+
+    kind: Literal["llama_index"]
+    cls: str = Field(alias="class")
+    arguments: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    batch_texts: int = Field(default=64, ge=1)
+
+
+Embedding = Annotated[NoEmbedding | LsaEmbedding | EndpointEmbedding | LlamaIndexEmbedding, Field(discriminator="kind")]
+
+
+class KnowledgeSettings(_Section):
+    """Limits and choices, with the defaults that the benchmarks are measured with."""
+
+    max_file_bytes: int = Field(default=4_000_000, ge=1)
+    max_files: int = Field(default=100_000, ge=1)
+    chunk_chars: int = Field(default=1_000, ge=100)
+    """What the splitter aims at; it never makes a chunk longer than ``max_chunk_chars``."""
+    max_chunk_chars: int = Field(default=2_000, ge=200)
+    batch_documents: int = Field(default=64, ge=1)
+    """Documents written in one transaction."""
+    recall_floor: int = Field(default=50, ge=1)
+    """Candidates taken from each channel, however few are wanted."""
+    passages_per_document: int = Field(default=2, ge=1)
+    poll_s: float = Field(default=1.0, gt=0)
+    """How often a running index asks whether its base has changed."""
+    embedding: Embedding = Field(default_factory=NoEmbedding)

@@ -1,0 +1,76 @@
+"""What the knowledge stores: bases, their documents, and the chunks these are split into. SQL is the truth.
+
+``bases.watermark`` grows with every change to a base: an index knows from one number whether it is fresh, and from
+the documents' hashes what to read again. Ids are never used twice, so that nothing which remembers one can mean
+another document by it. Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from bot.store import metadata
+from bot.tables import Id
+
+bases = Table(
+    "kb_bases",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("watermark", BigInteger, nullable=False, server_default=text("0")),
+    Column("made_at", Double, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+documents = Table(
+    "kb_documents",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("base_id", Id, ForeignKey(bases.c.id, ondelete="CASCADE"), nullable=False),
+    Column("root", Text, nullable=False),  # the folder that was added, absolute
+    Column("source", Text, nullable=False),  # the file's path relative to it, with "/"
+    Column("status", Text, nullable=False),  # rag.library.Status
+    Column("reason", Text, nullable=False, server_default=""),  # rag.readers.Refusal, when it was refused or kept
+    Column("title", Text, nullable=False, server_default=""),
+    Column("hash", Text, nullable=False),  # of the bytes, the reader's and the splitter's version
+    Column("bytes", BigInteger, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    UniqueConstraint("base_id", "root", "source"),
+    sqlite_autoincrement=True,
+)
+
+chunks = Table(
+    "kb_chunks",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("document_id", Id, ForeignKey(documents.c.id, ondelete="CASCADE"), nullable=False),
+    Column("ordinal", Integer, nullable=False),  # its place in the document, from 0: neighbours are ± 1
+    Column("heading", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("hash", Text, nullable=False),  # of what an embedding sees of it
+    Index("ix_kb_chunks_document_id", "document_id", "ordinal"),
+    sqlite_autoincrement=True,
+)
+
+vectors = Table(
+    "kb_vectors",
+    metadata,
+    Column("model", Text, nullable=False),
+    Column("hash", Text, nullable=False),  # chunks.hash: text that comes again needs no second embedding
+    Column("vector", LargeBinary, nullable=False),  # float16, little-endian, unit length
+    PrimaryKeyConstraint("model", "hash"),
+)

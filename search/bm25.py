@@ -1,0 +1,133 @@
+"""The word index: BM25 over weighted token counts, kept as bm25s keeps it and scored by bm25s.
+
+bm25s stores one score per (token, chunk) and adds up the columns of a query's tokens (Lù 2024, arXiv
+2407.03618). We fill that matrix ourselves, from arrays of token ids in numpy: ten times faster than its own
+loop, and with weighted counts, so that a word of a heading counts more than one of the text (BM25F in its simple
+form, Robertson et al. 2004).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import bm25s
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+Longs = npt.NDArray[np.int64]
+
+K1 = 1.2
+B = 0.75
+"""Lucene's defaults (and Robertson's advice): saturation of repeated words, and how much length counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postings:
+    """Which token stands in which chunk how often, by token (compressed sparse columns).
+
+    ``counts``, ``chunks``: one entry per (token, chunk), shape (n,); ``starts``: shape (vocabulary + 1,);
+    the entries of token ``t`` are ``starts[t]:starts[t + 1]``. ``lengths``: weighted tokens of each chunk.
+    """
+
+    counts: npt.NDArray[np.float16]
+    chunks: Ints
+    starts: Longs
+    lengths: Floats
+
+    @classmethod
+    def of(cls, token_ids: Ints, chunk_numbers: Ints, weights: Floats, chunks: int, vocabulary: int) -> Postings:
+        """From one entry per occurrence: token ``token_ids[i]`` in chunk ``chunk_numbers[i]``, counting
+        ``weights[i]``. All three of shape (occurrences,)."""
+        keys = token_ids.astype(np.int64) * chunks + chunk_numbers
+        order = np.argsort(keys, kind="stable")
+        keys = keys[order]
+        first = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, np.int64)
+        counts = np.add.reduceat(weights[order], first) if len(keys) else np.zeros(0, np.float32)
+        unique = keys[first]
+        starts = np.searchsorted(unique, np.arange(vocabulary + 1, dtype=np.int64) * chunks).astype(np.int64)
+        lengths = np.bincount(chunk_numbers, weights=weights, minlength=chunks).astype(np.float32)
+        return cls(counts.astype(np.float16), (unique % max(chunks, 1)).astype(np.int32), starts, lengths)
+
+    def frequencies(self) -> Longs:
+        """In how many chunks each token stands, shape (vocabulary,)."""
+        return np.diff(self.starts)
+
+    def token_ids(self) -> Ints:
+        """The token of each entry, shape (n,)."""
+        return np.repeat(np.arange(len(self.starts) - 1, dtype=np.int32), self.frequencies())
+
+
+class WordIndex:
+    """Scores every chunk for a query. Immutable; safe for many threads at once."""
+
+    def __init__(self, postings: Postings, vocabulary: Mapping[str, int], *, k1: float = K1, b: float = B) -> None:
+        self.postings = postings
+        self.vocabulary = vocabulary
+        self._frequencies = postings.frequencies()
+        self._index = bm25s.BM25(k1=k1, b=b, method="lucene")
+        self._index.nonoccurrence_array = None
+        self._index.scores = {
+            "data": self._scores(k1, b),
+            "indices": postings.chunks,
+            "indptr": postings.starts,
+            "num_docs": len(postings.lengths),
+        }
+
+    def _scores(self, k1: float, b: float) -> Floats:
+        """idf · tf / (tf + k1 (1 - b + b length / mean length)), Lucene's idf: ln(1 + (N - df + ½)/(df + ½))."""
+        postings, chunks = self.postings, len(self.postings.lengths)
+        idf = np.log1p((chunks - self._frequencies + 0.5) / (self._frequencies + 0.5)).astype(np.float32)
+        mean = float(postings.lengths.mean()) if chunks else 1.0
+        norm = (k1 * (1 - b + b * postings.lengths / max(mean, 1e-9))).astype(np.float32)
+        counts = postings.counts.astype(np.float32)
+        scores: Floats = np.repeat(idf, self._frequencies) * counts / (counts + norm[postings.chunks])
+        return scores
+
+    @property
+    def chunks(self) -> int:
+        return len(self.postings.lengths)
+
+    def document_frequency(self, token: str) -> int:
+        """In how many chunks ``token`` stands; 0 for one that is in none."""
+        number = self.vocabulary.get(token)
+        return 0 if number is None else int(self._frequencies[number])
+
+    def scores(self, tokens: Sequence[str] | Mapping[str, float]) -> Floats:
+        """The BM25 score of every chunk, shape (chunks,). A mapping gives each token its weight."""
+        weighted = tokens if isinstance(tokens, Mapping) else dict.fromkeys(tokens, 1.0)
+        by_weight: dict[float, list[int]] = {}
+        for token, weight in weighted.items():
+            number = self.vocabulary.get(token)
+            if number is not None:
+                by_weight.setdefault(weight, []).append(number)
+        total = np.zeros(self.chunks, np.float32)
+        for weight, numbers in by_weight.items():
+            total += weight * self._index.get_scores_from_ids(numbers)
+        return total
+
+    def best(
+        self, tokens: Sequence[str] | Mapping[str, float], limit: int, allowed: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[Ints, Floats]:
+        """The numbers and scores of the ``limit`` best chunks, best first; only those that share a token.
+
+        ``allowed``: shape (chunks,); chunks that are False cannot be found.
+        """
+        scores = self.scores(tokens)
+        if allowed is not None:
+            scores *= allowed
+        return top(scores, limit)
+
+
+def top(scores: Floats, limit: int) -> tuple[Ints, Floats]:
+    """Positions and values of the ``limit`` largest positive scores, largest first; ties in order of position."""
+    if limit < len(scores):
+        candidates = np.argpartition(scores, len(scores) - limit)[len(scores) - limit :]
+        candidates.sort()
+    else:
+        candidates = np.arange(len(scores))
+    candidates = candidates[scores[candidates] > 0]
+    order = candidates[np.argsort(-scores[candidates], kind="stable")]
+    return order.astype(np.int32), scores[order]
