@@ -179,7 +179,7 @@ NO_CHOICE = Text(
 OPEN_QUOTE = Text(zh="引号没有成对。用法：`{usage}`", en="A quotation mark is not closed. Usage: `{usage}`")
 NOT_ALLOWED = Text(
     zh="只有{who}能用 `/{path}`，你在这里是{role}。",
-    en="Only a {who} may use `/{path}`; here you are a {role}.",
+    en="`/{path}` is for: {who}. Your role here: {role}.",
 )
 
 
@@ -221,9 +221,14 @@ class Commands:
             return None
         command = self._by_name.get(name)
         if command is None:
-            if addressed:
+            if not addressed:
+                return None
+            alias = max(
+                (each for each in self._by_name if _runs_on(each, name) and each in text), key=len, default=None
+            )
+            if alias is None:
                 raise _unknown(name, self._by_name)
-            return None
+            return self.parse(f"/{alias} {text.partition(alias)[2]}")
         if not command.subcommands:
             return Invocation(command, (command.name,), command.role, _arguments(command, (command.name,), words))
         return self._parse_subcommand(command, words)
@@ -233,12 +238,12 @@ class Commands:
         line = usage(command, (command.name,))
         word = words.next_plain()
         if word is None:
-            raise BadArguments(_both(NO_SUBCOMMAND, path=command.name, usage=line))
+            raise BadArguments(both(NO_SUBCOMMAND, path=command.name, usage=line))
         by_name = {name: sub for sub in command.subcommands for name in sub.names}
         sub = by_name.get(_folded(word))
         if sub is None:
             near = _nearest(_folded(word), by_name, before=f"/{command.name} ")
-            raise BadArguments(_both(UNKNOWN_SUBCOMMAND, path=command.name, word=one_line(word), near=near, usage=line))
+            raise BadArguments(both(UNKNOWN_SUBCOMMAND, path=command.name, word=one_line(word), near=near, usage=line))
         path = (command.name, sub.name)
         return Invocation(sub, path, max(command.role, sub.role), _arguments(sub, path, words))
 
@@ -247,19 +252,22 @@ class Commands:
     async def run(self, invocation: Invocation, call: Call) -> Done:
         """Check the right, then do it. Raises ``NotAllowed``, or what ``MemberError`` the handler raises."""
         if call.role < invocation.role:
-            path = " ".join(invocation.path)
-            needed = {language: at_least(invocation.role, language) for language in ("zh", "en")}
-            has = ROLE_NAMES[call.role]
-            raise NotAllowed(
-                Text(
-                    zh=NOT_ALLOWED.in_language("zh", who=needed["zh"], path=path, role=has.zh),
-                    en=NOT_ALLOWED.in_language("en", who=needed["en"], path=path, role=has.en),
-                )
-            )
+            raise not_allowed(invocation.path, invocation.role, call.role)
         handler = invocation.command.handler
         if handler is None:
-            raise BadArguments(_both(NO_SUBCOMMAND, path=" ".join(invocation.path), usage=invocation.usage))
+            raise BadArguments(both(NO_SUBCOMMAND, path=" ".join(invocation.path), usage=invocation.usage))
         return await handler(replace(call, arguments=invocation.arguments))
+
+
+def not_allowed(path: tuple[str, ...], needed: Role, has: Role) -> NotAllowed:
+    """The refusal that says who may."""
+    line, name = " ".join(path), ROLE_NAMES[has]
+    return NotAllowed(
+        Text(
+            zh=NOT_ALLOWED.in_language("zh", who=at_least(needed, "zh"), path=line, role=name.zh),
+            en=NOT_ALLOWED.in_language("en", who=at_least(needed, "en"), path=line, role=name.en),
+        )
+    )
 
 
 def _command_name(word: str | None) -> str | None:
@@ -268,6 +276,11 @@ def _command_name(word: str | None) -> str | None:
         return None
     name = _folded(word[1:]).rstrip("?!.,。、")
     return name if name and re.fullmatch(r"[^\W\d_][\w-]*", name) else None
+
+
+def _runs_on(alias: str, name: str) -> bool:
+    """Chinese is written without spaces: ``/静音2小时`` is ``/静音 2小时``."""
+    return not alias.isascii() and name.startswith(alias)
 
 
 def _folded(word: str) -> str:
@@ -281,15 +294,15 @@ def _arguments(command: Command, path: tuple[str, ...], words: Words) -> dict[st
         try:
             word = words.rest() if argument.rest else words.next()
         except ValueError:
-            raise BadArguments(_both(OPEN_QUOTE, usage=line)) from None
+            raise BadArguments(both(OPEN_QUOTE, usage=line)) from None
         if word is None:
             if argument.required:
-                raise BadArguments(_both(MISSING, about=argument.about, usage=line))
+                raise BadArguments(both(MISSING, about=argument.about, usage=line))
             break
         found[argument.name] = _chosen(argument, word, line) if argument.choices else word
     left = words.rest()
     if left is not None:
-        raise BadArguments(_both(TOO_MANY, word=one_line(left), usage=line))
+        raise BadArguments(both(TOO_MANY, word=one_line(left), usage=line))
     return found
 
 
@@ -299,22 +312,22 @@ def _chosen(argument: Argument, word: str, line: str) -> str:
     if choice is None:
         listed = ", ".join(f"`{each}`" for each in argument.choices)
         near = _nearest(_folded(word), folded)
-        raise BadArguments(_both(NO_CHOICE, word=one_line(word), choices=listed, near=near, usage=line))
+        raise BadArguments(both(NO_CHOICE, word=one_line(word), choices=listed, near=near, usage=line))
     return choice
 
 
 def _unknown(name: str, known: Mapping[str, Command]) -> UnknownCommand:
     visible = {each: command for each, command in known.items() if command.visible}
-    return UnknownCommand(_both(UNKNOWN, name=one_line(name), near=_nearest(name, visible, before="/")))
+    return UnknownCommand(both(UNKNOWN, name=one_line(name), near=_nearest(name, visible, before="/")))
 
 
 def _nearest(word: str, known: Mapping[str, object], before: str = "") -> Text:
     """“Did you mean …?”, or nothing."""
     near = difflib.get_close_matches(word[:64], known, n=1, cutoff=0.6)
-    return _both(NEAR, near=f"{before}{near[0]}") if near else Text(zh="", en="")
+    return both(NEAR, near=f"{before}{near[0]}") if near else Text(zh="", en="")
 
 
-def _both(text: Text, **values: str | Text) -> Text:
+def both(text: Text, **values: str | Text) -> Text:
     """The sentence filled in both languages. Filled at once, so that nothing a member typed is a template."""
     zh = {name: value.zh if isinstance(value, Text) else value for name, value in values.items()}
     en = {name: value.en if isinstance(value, Text) else value for name, value in values.items()}
