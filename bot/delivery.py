@@ -7,15 +7,19 @@ from base64 import b32encode
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pydantic import TypeAdapter
+
 from bot.event import Room
 
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """``command`` is what pressing it does, as text (``/why 42``); platforms only ever see an opaque id."""
+    """``command`` is what pressing it does, as text (``/why 42``). Platforms show ``label`` and are given only
+    the opaque ``id``, under which the outbox keeps the command."""
 
     label: str
     command: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Audio:
 
     path: str
     duration_s: float
-    waveform: bytes = b""
+    waveform: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,19 @@ class Content:
     text: str
     buttons: tuple[Button, ...] = ()
     audio: Audio | None = None
+
+
+_content: TypeAdapter[Content] = TypeAdapter(Content)
+
+
+def dump_content(content: Content) -> str:
+    """The content as one line of JSON, for the outbox's table."""
+    return _content.dump_json(content).decode()
+
+
+def load_content(payload: str) -> Content:
+    """The reverse of :func:`dump_content`."""
+    return _content.validate_json(payload)
 
 
 class DeliveryState(StrEnum):
@@ -47,6 +64,7 @@ class DeliveryState(StrEnum):
 
 class DeliveryAct(StrEnum):
     SEND = "send"
+    STREAM = "stream"  # sent with its first words while the answer is made, completed by one whole-text edit
     EDIT = "edit"  # whole-text edit of ``target``: needs no key
     RECALL = "recall"  # takes ``target`` back
 

@@ -15,14 +15,15 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Column, Connection, Engine, MetaData, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
 
 from bot.errors import StoreError
 
@@ -38,6 +39,10 @@ metadata = MetaData(
     }
 )
 """Every feature's ``tables.py`` declares its tables here."""
+
+DATABASE_FAILED = (OperationalError, InterfaceError, InternalError)
+"""Locked, full, gone: not the operation's fault, and the whole transaction is in doubt. A statement that fails
+so fails its batch, as a commit does."""
 
 log = structlog.get_logger(__name__)
 
@@ -110,9 +115,10 @@ class Store:
     async def write(self, operation: Operation[T]) -> T:
         """Run ``operation`` in the writer's next transaction; returns after the commit.
 
-        Raises ``StoreError`` when that commit failed, or whatever the operation raised.
+        Raises ``StoreError`` when that commit failed, or whatever the operation raised. A caller that is cancelled
+        takes nothing back: what is queued is written.
         """
-        return await self.submit(operation)
+        return await asyncio.shield(self.submit(operation))
 
     def write_now(self, operation: Operation[T]) -> T:
         """:meth:`write` for plain threads and commands; never call it on an event loop."""
@@ -132,14 +138,15 @@ class Store:
                 if connection is None:
                     connection = self.engine.connect()
                 self._run(connection, batch)
-            except Exception as error:  # any failure here fails the batch: nothing of it was committed
+            except Exception as error:  # noqa: BLE001 – any failure fails the batch: nothing of it was committed
                 log.error("store.commit_failed", error=str(error), operations=len(batch))
                 failure = StoreError(f"The database took no write: {_first_line(error)}")
                 failure.__cause__ = error
                 for job in batch:
                     job.error = failure
                 if connection is not None:
-                    connection = self._recover(connection)
+                    self._discard(connection)
+                    connection = None
             self._settle(batch)
         if connection is not None:
             connection.close()
@@ -170,7 +177,9 @@ class Store:
                 connection.exec_driver_sql("SAVEPOINT job")
                 try:
                     job.result = job.operation(connection)
-                except Exception as error:
+                except DATABASE_FAILED:
+                    raise
+                except Exception as error:  # noqa: BLE001 – it belongs to whoever asked for the operation
                     connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
                     job.error = error
                 connection.exec_driver_sql("RELEASE SAVEPOINT job")
@@ -179,21 +188,19 @@ class Store:
     def _run_alone(connection: Connection, job: _Job) -> None:
         try:
             job.result = job.operation(connection)
-        except Exception as error:
+        except DATABASE_FAILED:
+            raise
+        except Exception as error:  # noqa: BLE001 – it belongs to whoever asked for the operation
             job.error = error
             connection.rollback()
 
     @staticmethod
-    def _recover(connection: Connection) -> Connection | None:
-        """The connection when it can be used again, else None, and the next batch opens a new one."""
-        try:
-            connection.rollback()
-        except SQLAlchemyError:
-            with contextlib.suppress(SQLAlchemyError):
-                connection.invalidate()
-            connection.close()
-            return None
-        return None if connection.invalidated else connection
+    def _discard(connection: Connection) -> None:
+        """Close it, and with it whatever it had begun: SQLAlchemy takes a commit that failed for the end of the
+        transaction, so a rollback would do nothing and the next batch would commit this one along."""
+        with contextlib.suppress(SQLAlchemyError):
+            connection.invalidate()
+        connection.close()
 
     @staticmethod
     def _settle(batch: list[_Job]) -> None:
@@ -218,6 +225,30 @@ class Store:
         """:meth:`read` for plain threads and commands."""
         with self.engine.connect() as connection:
             return query(connection)
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def insert_once(connection: Connection, table: Table, row: Mapping[str, Any], *, returning: Column[T]) -> T | None:
+    """Insert ``row`` unless a unique key of it is there; returns the new row's ``returning``, else None."""
+    statement = _insert(connection, table).on_conflict_do_nothing().returning(returning)
+    result: T | None = connection.execute(statement, dict(row)).scalar_one_or_none()
+    return result
+
+
+def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, conflict_on: Iterable[str]) -> None:
+    """Insert ``row``, or change the row with the same ``conflict_on`` columns to it."""
+    keys = tuple(conflict_on)
+    statement = _insert(connection, table)
+    changes = {name: statement.excluded[name] for name in row if name not in keys}
+    statement = (
+        statement.on_conflict_do_update(index_elements=keys, set_=changes)
+        if changes
+        else statement.on_conflict_do_nothing()
+    )
+    connection.execute(statement, dict(row))
 
 
 def _settle_all(jobs: list[_Job]) -> None:

@@ -63,6 +63,7 @@ inbox = Table(
         "ix_inbox_open", "room", "id", sqlite_where=text("outcome IS NULL"), postgresql_where=text("outcome IS NULL")
     ),
     Index("ix_inbox_room_id", "room", "id"),
+    Index("ix_inbox_room_decided_at", "room", "decided_at"),
     Index("ix_inbox_message_id", "message_id"),
     Index("ix_inbox_member", "member"),
     Index("ix_inbox_received_at", "received_at"),

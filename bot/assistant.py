@@ -1,0 +1,246 @@
+"""What becomes of a message: a readable row of stages, each of which may have the last word.
+
+The lanes call :meth:`Assistant.handle` for one entry at a time in a room. Whatever the row concludes is
+committed by the outbox as one decision with its deliveries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection, update
+
+from bot.answering import Answering
+from bot.commanding import Commanding
+from bot.decision import Decision, Outcome, Reason
+from bot.event import Added, Addressed, Edited, Message, Pressed, Reacted, Recalled, Removed, Said
+from bot.happenings import Happenings
+from bot.hearing import Hearing
+from bot.history import count_since, events_of_message
+from bot.inbox import Entry
+from bot.outbox import Outbox
+from bot.planning import messages_for
+from bot.ports import Clock
+from bot.replies import APOLOGIES, BUSY, CUT_SHORT, LATE_WORD, STOPPED
+from bot.room_settings import LANGUAGE, MUTED_UNTIL, NAMES, Language
+from bot.scopes import Scopes, Values
+from bot.settings import CoreSettings
+from bot.store import Store
+from bot.tables import inbox
+from bot.texts import language_of
+from bot.turn import Conclusion, Ending, Postponed, Turn, says, silent
+
+log = structlog.get_logger(__name__)
+
+Stage = Callable[[Turn], Awaitable[Ending | None]]
+
+AFTER_A_NAME = " \t\n,，:：、。.!！?？~"
+
+
+class Assistant:
+    """A :class:`bot.lanes.Handler`."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        settings: CoreSettings,
+        scopes: Scopes,
+        outbox: Outbox,
+        happenings: Happenings,
+        commanding: Commanding,
+        hearing: Hearing,
+        answering: Answering,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._scopes = scopes
+        self._outbox = outbox
+        self._happenings = happenings
+        self._commanding = commanding
+        self.stages: tuple[Stage, ...] = (
+            self.not_from_a_bot,
+            self.not_too_late,
+            commanding.command,
+            self.not_muted,
+            hearing.hear,
+            answering.may_speak,
+            answering.has_words,
+            answering.gate,
+            answering.answer,
+        )
+
+    # ── what the lanes ask ───────────────────────────────────────────────────────────────────────────
+
+    def overtakes(self, entry: Entry) -> bool:
+        match entry.event:
+            case Recalled() | Reacted() | Pressed() | Removed():
+                return True
+            case Said(message):
+                return self._commanding.is_urgent(message.text, addressed=message.is_addressed)
+            case _:
+                return False
+
+    async def ready(self, entry: Entry) -> None:
+        if not self.overtakes(entry):
+            await self._outbox.ready(entry.event.room)
+
+    async def handle(self, entry: Entry) -> float | None:
+        ending = await self._conclude(entry)
+        if isinstance(ending, Postponed):
+            await self._store.write(partial(_postpone, event_id=entry.id, until=ending.until))
+            return ending.until
+        await self._commit(entry, ending)
+        return None
+
+    async def give_up(self, entry: Entry, outcome: Outcome, reason: Reason) -> None:
+        """The work ended early: say so to whoever addressed us, and leave no half answer standing unmarked."""
+        language = await self._language(entry)
+        ending = Conclusion(Decision(outcome, reason))
+        shown = self._outbox.shown(entry)
+        if shown is not None and reason in (Reason.STOPPED, Reason.TIMEOUT, Reason.ERROR):
+            mark = STOPPED if reason is Reason.STOPPED else CUT_SHORT
+            text = f"{shown.rstrip()}\n\n{mark.in_language(language)}"
+            ending = says(Outcome.ANSWERED if reason is Reason.STOPPED else outcome, reason, text)
+        elif _addresses_us(entry):
+            if reason is Reason.TOO_BUSY:
+                ending = await self._busy(entry, language)
+            elif reason in APOLOGIES:
+                ending = says(outcome, reason, APOLOGIES[reason].in_language(language))
+        await self._commit(entry, ending)
+
+    # ── the row ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def _conclude(self, entry: Entry) -> Ending:
+        now = self._clock.now()
+        match event := entry.event:
+            case Said(message) | Edited(message):
+                return await self._message(entry, message, now)
+            case Recalled():
+                return await self._happenings.recalled(event, entry, now)
+            case Reacted():
+                return await self._happenings.reacted(event, now)
+            case Added():
+                return await self._happenings.added(event, await self._scopes.of(event.room), now)
+            case Removed():
+                return await self._happenings.removed(event, now)
+            case Pressed():
+                if now - event.at > self._settings.answer_within_s:
+                    return silent(Reason.STALE)
+                values = await self._scopes.of(event.room, event.member)
+                language = _spoken(values, "")
+                return await self._commanding.pressed(event, entry, values, language, now)
+
+    async def _message(self, entry: Entry, message: Message, now: float) -> Ending:
+        values = await self._scopes.of(message.room, message.author)
+        message = _by_name(message, values[NAMES])
+        turn = Turn(entry, message, values, _spoken(values, message.text), now)
+        for stage in self.stages:
+            ending = await stage(turn)
+            if ending is not None:
+                return ending
+        raise RuntimeError("the last stage must conclude")
+
+    async def not_from_a_bot(self, turn: Turn) -> Ending | None:
+        """Two bots that answer each other never stop."""
+        return silent(Reason.FROM_BOT) if turn.message.author.is_bot else None
+
+    async def not_too_late(self, turn: Turn) -> Ending | None:
+        """After an outage a room gets one late word, not a burst of answers that nobody waits for."""
+        message = turn.message
+        late_s = turn.at - message.sent_at
+        if late_s <= self._settings.answer_within_s:
+            return None
+        if not message.is_addressed or await self._said_lately(message.room.key, Reason.LATE_WORD):
+            return silent(Reason.STALE, late_s=round(late_s))
+        return says(Outcome.DONE, Reason.LATE_WORD, LATE_WORD.in_language(turn.language), late_s=round(late_s))
+
+    async def not_muted(self, turn: Turn) -> Ending | None:
+        """Commands are answered even then; they stand before this in the row."""
+        return silent(Reason.MUTED) if turn.values[MUTED_UNTIL] > turn.at else None
+
+    # ── the end of the row ───────────────────────────────────────────────────────────────────────────
+
+    async def _commit(self, entry: Entry, ending: Conclusion) -> None:
+        event = entry.event
+        replaced: tuple[str, ...] = ()
+        take_back = ending.take_back
+        if isinstance(event, Edited):
+            # The edited question is answered in the place of the first answer, or that one is taken back.
+            replaced = await self._earlier_answers(entry, event)
+            if not ending.contents:
+                replaced, take_back = (), (*take_back, *replaced)
+        await self._outbox.decide(
+            entry,
+            ending.decision,
+            ending.contents,
+            reply_to=_reply_to(entry),
+            instead_of=replaced,
+            take_back=take_back,
+            write=ending.write,
+        )
+
+    async def _earlier_answers(self, entry: Entry, event: Edited) -> tuple[str, ...]:
+        def query(connection: Connection) -> tuple[str, ...]:
+            ids = events_of_message(connection, event.room.key, event.message.id, entry.id)
+            return tuple(messages_for(connection, ids))
+
+        return await self._store.read(query)
+
+    async def _busy(self, entry: Entry, language: str) -> Conclusion:
+        if await self._said_lately(entry.event.room.key, Reason.TOO_BUSY):
+            return Conclusion(Decision(Outcome.REFUSED, Reason.BUSY))
+        return says(Outcome.REFUSED, Reason.TOO_BUSY, BUSY.in_language(language))
+
+    async def _said_lately(self, room_key: str, reason: Reason) -> bool:
+        settings = self._settings
+        every_s = settings.late_word_every_s if reason is Reason.LATE_WORD else settings.busy_word_every_s
+        since = self._clock.now() - every_s
+        said = await self._store.read(partial(count_since, room_key=room_key, since=since, reason=reason))
+        return said > 0
+
+    async def _language(self, entry: Entry) -> str:
+        event = entry.event
+        text = event.message.text if isinstance(event, Said | Edited) else ""
+        return _spoken(await self._scopes.of(event.room), text)
+
+
+def _spoken(values: Values, text: str) -> str:
+    """The language to answer in: the room's, or that of the message."""
+    chosen = values[LANGUAGE]
+    return language_of(text) if chosen is Language.AUTO else str(chosen.value)
+
+
+def _by_name(message: Message, names: tuple[str, ...]) -> Message:
+    """“毛豆，…” speaks to us as much as a mention does; a word about us in the middle of a sentence does not."""
+    if message.is_addressed:
+        return message
+    text = message.text.lstrip(" @＠")
+    for name in names:
+        rest = text[len(name) :]
+        if text[: len(name)].casefold() == name.casefold() and (not rest or rest[0] in AFTER_A_NAME):
+            return replace(message, addressed=Addressed.NAME, text=rest.lstrip(AFTER_A_NAME))
+    return message
+
+
+def _addresses_us(entry: Entry) -> bool:
+    event = entry.event
+    if isinstance(event, Pressed):
+        return True
+    return isinstance(event, Said | Edited) and event.message.is_addressed and not event.message.author.is_bot
+
+
+def _reply_to(entry: Entry) -> str | None:
+    """The message that deliveries reply to; for a slash command or a button, its interaction."""
+    event = entry.event
+    if isinstance(event, Said | Edited):
+        return event.message.id
+    return event.interaction_id if isinstance(event, Pressed) else None
+
+
+def _postpone(connection: Connection, event_id: int, until: float) -> None:
+    connection.execute(update(inbox).where(inbox.c.id == event_id).values(due_at=until))

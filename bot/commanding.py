@@ -1,0 +1,108 @@
+"""The stage of commands: typed in a message, picked as a slash command, or pressed as a button."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, select
+
+from bot.commands import Call, Commands, Invocation
+from bot.decision import Decision, Outcome, Reason
+from bot.delivery import Content
+from bot.errors import MemberError
+from bot.event import Pressed
+from bot.inbox import Entry
+from bot.replies import BUTTON_GONE
+from bot.rights import Rights
+from bot.scopes import Values
+from bot.store import Operation, Store
+from bot.tables import buttons
+from bot.turn import Conclusion, Turn, says
+
+
+class Commanding:
+    """``stop`` ends the answer in progress in a room (by its key)."""
+
+    def __init__(self, store: Store, commands: Commands, rights: Rights, stop: Callable[[str], bool]) -> None:
+        self._store = store
+        self._commands = commands
+        self._rights = rights
+        self._stop = stop
+
+    def is_urgent(self, text: str, *, addressed: bool) -> bool:
+        """Whether a message is a command that overtakes the room's other work."""
+        try:
+            invocation = self._commands.parse(text, addressed=addressed)
+        except MemberError:
+            return True  # the word about it costs nothing
+        return invocation is not None and invocation.overtakes
+
+    async def command(self, turn: Turn) -> Conclusion | None:
+        """A typed command; None when the message is none."""
+        message = turn.message
+        try:
+            invocation = self._commands.parse(message.text, addressed=message.is_addressed)
+        except MemberError as error:
+            return _refused(error, turn.language)
+        if invocation is None:
+            return None
+        call = Call(
+            event_id=turn.entry.id,
+            room=message.room,
+            member=message.author,
+            role=await self._rights.role(message.room, message.author),
+            language=turn.language,
+            values=turn.values,
+            at=turn.at,
+            message_id=message.id,
+            reply_to=message.reply_to,
+        )
+        return await self._run(invocation, call)
+
+    async def pressed(self, event: Pressed, entry: Entry, values: Values, language: str, at: float) -> Conclusion:
+        """A slash command or a button; the presser's right is checked again."""
+        text = event.command
+        if event.button is not None:
+            text = await self._store.read(_command_of(event.button, event.room.key))
+        try:
+            invocation = self._commands.parse(text or "", addressed=True)
+        except MemberError as error:
+            return _refused(error, language)
+        if invocation is None:
+            return says(Outcome.REFUSED, Reason.UNKNOWN_COMMAND, BUTTON_GONE.in_language(language))
+        call = Call(
+            event_id=entry.id,
+            room=event.room,
+            member=event.member,
+            role=await self._rights.role(event.room, event.member),
+            language=language,
+            values=values,
+            at=at,
+            reply_to=event.message_id,
+        )
+        return await self._run(invocation, call)
+
+    async def _run(self, invocation: Invocation, call: Call) -> Conclusion:
+        try:
+            done = await self._commands.run(invocation, call)
+        except MemberError as error:
+            return _refused(error, call.language)
+        if done.stop:
+            self._stop(call.room.key)
+        details = {"command": "/" + " ".join(invocation.path), **done.details}
+        content = Content(done.text, buttons=done.buttons)
+        return Conclusion(Decision(Outcome.DONE, done.reason, details), (content,), write=done.write)
+
+
+def _refused(error: MemberError, language: str) -> Conclusion:
+    return says(Outcome.REFUSED, error.reason, error.in_language(language))
+
+
+def _command_of(button_id: str, room_key: str) -> Operation[str | None]:
+    """What a button does, in the room that it was made for."""
+    chosen = select(buttons.c.command).where(buttons.c.id == button_id, buttons.c.room == room_key)
+
+    def query(connection: Connection) -> str | None:
+        return connection.execute(chosen).scalar_one_or_none()
+
+    return query

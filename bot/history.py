@@ -1,0 +1,100 @@
+"""What a room remembers: the window of its last messages, and the counts that keep it from being flooded.
+
+Plain queries for the store's readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, select
+
+from bot.decision import Outcome, Reason
+from bot.delivery import DeliveryAct, DeliveryState, load_content
+from bot.event import Edited, Said, load_event
+from bot.ports import Utterance
+from bot.tables import deliveries, inbox
+
+
+def window(connection: Connection, room_key: str, before_id: int, count: int) -> tuple[Utterance, ...]:
+    """The room's last ``count`` messages before an event, ours among them, oldest first."""
+    if count == 0:
+        return ()
+    said = connection.execute(
+        select(inbox.c.id, inbox.c.payload)
+        .where(
+            inbox.c.room == room_key,
+            inbox.c.id < before_id,
+            inbox.c.kind.in_(("said", "edited")),
+            inbox.c.payload.is_not(None),
+        )
+        .order_by(inbox.c.id.desc())
+        .limit(count)
+    ).all()
+    ours = connection.execute(
+        select(deliveries.c.event_id, deliveries.c.part, deliveries.c.content)
+        .where(
+            deliveries.c.room == room_key,
+            deliveries.c.event_id < before_id,
+            deliveries.c.content.is_not(None),
+            deliveries.c.act != DeliveryAct.RECALL.value,
+            deliveries.c.state == DeliveryState.SENT.value,
+        )
+        .order_by(deliveries.c.id.desc())
+        .limit(count)
+    ).all()
+    # An answer stands behind the message that it answers.
+    found = [((row.id, -1), _said(row.payload)) for row in said]
+    found += [((row.event_id, row.part), Utterance("", load_content(row.content).text, ours=True)) for row in ours]
+    found.sort(key=lambda item: item[0])
+    return tuple(utterance for _, utterance in found[-count:])
+
+
+def _said(payload: str) -> Utterance:
+    event = load_event(payload)
+    if not isinstance(event, Said | Edited):
+        raise TypeError(f"{event.kind} is no message")
+    return Utterance(event.message.author.name, event.message.text)
+
+
+def count_since(
+    connection: Connection,
+    room_key: str,
+    since: float,
+    outcome: Outcome | None = None,
+    reason: Reason | None = None,
+    *,
+    addressed: bool | None = None,
+) -> int:
+    """How many decisions of a kind a room has had since then (Unix seconds)."""
+    counted = select(func.count()).select_from(inbox).where(inbox.c.room == room_key, inbox.c.decided_at >= since)
+    if outcome is not None:
+        counted = counted.where(inbox.c.outcome == outcome.value)
+    if reason is not None:
+        counted = counted.where(inbox.c.reason == reason.value)
+    if addressed is not None:
+        counted = counted.where(inbox.c.addressed == addressed)
+    return connection.execute(counted).scalar_one()
+
+
+def another_spoke(connection: Connection, room_key: str, after_id: int, asker: str) -> bool:
+    """Whether anybody but the asker has written in the room since that event."""
+    found = connection.execute(
+        select(inbox.c.id)
+        .where(inbox.c.room == room_key, inbox.c.id > after_id, inbox.c.kind == "said", inbox.c.member != asker)
+        .limit(1)
+    )
+    return found.first() is not None
+
+
+def events_of_message(connection: Connection, room_key: str, message_id: str, before_id: int) -> Sequence[int]:
+    """The earlier events that brought this message: it was said, and perhaps edited."""
+    found = connection.execute(
+        select(inbox.c.id).where(
+            inbox.c.room == room_key,
+            inbox.c.message_id == message_id,
+            inbox.c.kind.in_(("said", "edited")),
+            inbox.c.id < before_id,
+        )
+    )
+    return list(found.scalars())

@@ -1,0 +1,152 @@
+"""The one way in: an event is committed under its own key before anybody acknowledges it.
+
+An adapter calls :meth:`Inbox.accept` for everything its platform delivers and acknowledges when that
+returns. A key that is there already is a redelivery: nothing is done, and because there is one writer its
+original is committed by then. What has no decision when the process starts is taken up again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+from sqlalchemy import Connection, RowMapping, select
+
+from bot.event import Edited, Event, Pressed, Reacted, Recalled, Room, RoomKind, Said, dump_event, load_event
+from bot.ports import Clock
+from bot.store import Store, insert_once, upsert
+from bot.tables import inbox, rooms
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A committed event that waits for its decision. ``id`` grows in the order of arrival."""
+
+    id: int
+    event: Event
+    received_at: float
+    due_at: float | None = None
+
+
+class Dispatcher(Protocol):
+    """Takes entries to whoever decides them, in order within a room. One process has lanes; several would
+    have a job engine here."""
+
+    def dispatch(self, entry: Entry, *, recovered: bool = False) -> None: ...
+
+
+class Inbox:
+    """``accept`` is what adapters are given."""
+
+    def __init__(self, store: Store, clock: Clock, dispatcher: Dispatcher) -> None:
+        self._store = store
+        self._clock = clock
+        self._dispatcher = dispatcher
+        # Only to spare a write: another process may know other rooms, and writing one again changes nothing.
+        self._rooms_written: dict[str, Room] = {}
+
+    async def accept(self, event: Event) -> bool:
+        """Commit ``event`` and hand it over; False for a redelivery. Raises ``StoreError`` when it is not kept.
+
+        There is no await before the write is queued, so events are kept in the order of the calls; the hand-over
+        hangs on the commit and not on the caller, who may be cancelled meanwhile.
+        """
+        now = self._clock.now()
+        row = _row(event, now)
+        room = event.room if self._rooms_written.get(event.room.key) != event.room else None
+        committed = self._store.submit(lambda connection: _keep(connection, row, room, now))
+
+        def hand_over(done: asyncio.Future[int | None]) -> None:
+            if done.cancelled() or done.exception() is not None:
+                return
+            if room is not None:
+                self._rooms_written[room.key] = room
+            if (new_id := done.result()) is not None:
+                log.info("inbox.accepted", event_id=new_id, key=event.key)
+                self._dispatcher.dispatch(Entry(new_id, event, now))
+
+        committed.add_done_callback(hand_over)
+        return await asyncio.shield(committed) is not None
+
+    async def recover(self) -> int:
+        """Hand over everything undecided, oldest first; returns how many. Call before any platform runs."""
+        rows = await self._store.read(_undecided)
+        for row in rows:
+            self._dispatcher.dispatch(entry_of(row), recovered=True)
+        if rows:
+            log.info("inbox.recovered", events=len(rows))
+        return len(rows)
+
+
+def entry_of(row: RowMapping) -> Entry:
+    """The entry that a row of ``inbox`` keeps; the row must have its payload."""
+    return Entry(row["id"], load_event(row["payload"]), row["received_at"], row["due_at"])
+
+
+def _undecided(connection: Connection) -> Sequence[RowMapping]:
+    columns = (inbox.c.id, inbox.c.payload, inbox.c.received_at, inbox.c.due_at)
+    undecided = inbox.c.outcome.is_(None) & inbox.c.payload.is_not(None)
+    return connection.execute(select(*columns).where(undecided).order_by(inbox.c.id)).mappings().all()
+
+
+def _keep(connection: Connection, row: dict[str, Any], room: Room | None, now: float) -> int | None:
+    """Returns the new row's id, or None when the key is kept already."""
+    new_id = insert_once(connection, inbox, row, returning=inbox.c.id)
+    if room is not None:
+        upsert(connection, rooms, _room_row(room, now), conflict_on=("key",))
+    return new_id
+
+
+def _row(event: Event, now: float) -> dict[str, Any]:
+    message_id: str | None = None
+    member: str | None = None
+    addressed = isinstance(event, Pressed)
+    if isinstance(event, Said | Edited):
+        message = event.message
+        message_id, member, addressed = message.id, message.author.key, message.is_addressed
+    elif isinstance(event, Recalled | Reacted | Pressed):
+        message_id = event.message_id
+        member = None if isinstance(event, Recalled) else event.member.key
+    return {
+        "key": event.key,
+        "room": event.room.key,
+        "kind": event.kind,
+        "message_id": message_id,
+        "member": member,
+        "addressed": addressed,
+        "payload": dump_event(event),
+        "at": event.at,
+        "received_at": now,
+    }
+
+
+def _room_row(room: Room, now: float) -> dict[str, Any]:
+    return {
+        "key": room.key,
+        "platform": room.platform,
+        "id": room.id,
+        "kind": room.kind.value,
+        "name": room.name,
+        "parent": room.parent,
+        "space": room.space,
+        "age_restricted": room.age_restricted,
+        "seen_at": now,
+    }
+
+
+def room_of(row: RowMapping) -> Room:
+    """The room that a row of ``rooms`` keeps."""
+    return Room(
+        platform=row["platform"],
+        id=row["id"],
+        kind=RoomKind(row["kind"]),
+        name=row["name"],
+        parent=row["parent"],
+        space=row["space"],
+        age_restricted=row["age_restricted"],
+    )
