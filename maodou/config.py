@@ -7,11 +7,12 @@ said with the file, the line, the key and what is allowed (``maodou/config_error
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import load_dotenv
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 from ruamel.yaml import YAML
@@ -22,6 +23,7 @@ from sqlalchemy.exc import ArgumentError
 
 from adapters.web.settings import WebSettings
 from bot.errors import UsageError
+from bot.logs import MIN_SECRET_CHARS, LogSettings, Secrets
 from bot.room_settings import CORE_SETTINGS, Setting
 from bot.settings import CoreSettings
 from bot.store import StoreSettings
@@ -50,10 +52,9 @@ class Settings(BaseSettings):
     durability: Literal["full", "normal"] = Field(
         "full", description="full survives the death of the machine, normal that of the process."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["text", "json"] = "text"
     sample: bool = Field(True, description="Index this project's documentation when there is no knowledge base yet.")
 
+    log: LogSettings = LogSettings()
     core: CoreSettings = CoreSettings()
     rooms: dict[str, Any] = Field(default_factory=dict, description="Defaults for every room, as /settings names them.")
     knowledge: KnowledgeSettings = KnowledgeSettings()
@@ -121,6 +122,13 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         return self.database.get_secret_value() or f"sqlite:///{self.data_dir / 'maodou.db'}"
 
+    def secrets(self) -> Secrets:
+        """What must never be read in a log: every secret setting, and the database's password alone."""
+        url = self.database.get_secret_value()
+        values = [url, str(make_url(url).password or "")] if url else []
+        values += [secret.get_secret_value() for secret in _secrets_of(self) if secret is not self.database]
+        return Secrets(value for value in values if len(value) >= MIN_SECRET_CHARS)
+
     @property
     def store(self) -> StoreSettings:
         return StoreSettings(url=self.database_url, durability=self.durability)
@@ -128,7 +136,7 @@ class Settings(BaseSettings):
 
 PLATFORMS = ("discord", "feishu")
 SECTIONS = tuple(
-    name for name, field in Settings.model_fields.items() if name in ("core", "knowledge", "web", *PLATFORMS)
+    name for name, field in Settings.model_fields.items() if name in ("log", "core", "knowledge", "web", *PLATFORMS)
 )
 
 
@@ -208,6 +216,14 @@ def _refuse_secrets(given: dict[str, Any], document: CommentedMap, file: Path) -
                     f"{file}, line {line}: {'.'.join(path)} holds a secret. Put it into {file.parent / '.env'} as "
                     f"{variable}=…, and take it out here."
                 )
+
+
+def _secrets_of(model: BaseModel) -> Iterator[SecretStr]:
+    for _, value in model:
+        if isinstance(value, SecretStr):
+            yield value
+        elif isinstance(value, BaseModel):
+            yield from _secrets_of(value)
 
 
 def _has_password(url: str) -> bool:

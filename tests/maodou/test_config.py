@@ -110,7 +110,7 @@ def test_one_line_moves_to_postgresql() -> None:
         ("knowledge:\n  embedding:\n    kind: endpoint\n    model: m\n",
          "config.yaml, line 2: knowledge.embedding.url is missing; it is text."),
         ("a: [1\nb: 2\n", "config.yaml, line 2, column 2: this is not YAML: expected ',' or ']'"),
-        ("log_level: info\nlog_level: debug\n", 'config.yaml, line 2, column 1: this is not YAML: found duplicate key'),
+        ("sample: true\nsample: false\n", 'config.yaml, line 2, column 1: this is not YAML: found duplicate key'),
         ("web:\n\tport: 1\n", "config.yaml, line 2, column 1: this is not YAML: found character '\\t'"),
         ("- 1\n", "config.yaml, line 1: here must stand settings such as"),
         (b"web:\n  room_name: \xd6\n", "config.yaml is not UTF-8 (at byte 18)"),
