@@ -32,8 +32,8 @@ VERSION = 1
 """Of the file's layout and of the weights below: an index of another version is made anew."""
 
 BODY_WEIGHT = 1.0
-HEADING_WEIGHT = 1.0
-SOURCE_WEIGHT = 1.0
+HEADING_WEIGHT = 2.0
+SOURCE_WEIGHT = 2.0
 """How much one occurrence counts. The heading line stands in its chunk's text too; the path of a file names its
 project and topic, which its text seldom repeats."""
 

@@ -25,6 +25,7 @@ _RUNS = re.compile(
 )
 _SEPARATORS = re.compile(r"[\-/\\:@+#~_.]+")
 _SEGMENTS = re.compile(r"[/\\:@~]+")
+_ESCAPE = re.compile(r"\\([_*.#+\-])")  # Markdown writes mmcv\_ext
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)+)(?:[._\-]?[a-z0-9]+)*", re.IGNORECASE)
 _CAMEL = re.compile(r"\d+(?:\.\d+)*|[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _FILE = re.compile(r".*[A-Za-z]\.[A-Za-z]{1,5}")
@@ -54,7 +55,7 @@ _stem = Stemmer.Stemmer("english").stemWord
 def tokens(text: str) -> list[str]:
     """The tokens of ``text`` in their order, repeated as often as they occur; lower case."""
     found: list[str] = []
-    for run in _RUNS.finditer(folded(text)):
+    for run in _RUNS.finditer(_ESCAPE.sub(r"\1", folded(text))):
         kind, value = run.lastgroup, run.group()
         if kind == "cjk":
             _bigrams(value, found)
@@ -115,7 +116,7 @@ def _parts(value: str) -> list[str]:
                 parts.extend(_word(piece.lower()) for piece in pieces)
         numbers = re.findall(r"\d+(?:\.\d+)+", segment)
         parts.extend(numbers)
-    return [part for part in parts if len(part) > 1 and part not in _STOP_EN]
+    return [part for part in parts if len(part) > 1 and part not in _STOP_EN and not part.isdigit()]
 
 
 def _word(word: str) -> str:
