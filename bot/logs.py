@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TextIO
 from urllib.parse import quote, quote_plus
@@ -35,6 +35,18 @@ class LogSettings(BaseModel):
     )
 
 
+SPELLINGS: tuple[Callable[[str], str], ...] = (
+    lambda value: json.dumps(value)[1:-1],
+    lambda value: json.dumps(value, ensure_ascii=False)[1:-1],
+    lambda value: repr(value)[1:-1],
+    lambda value: value.replace("'", "\\'"),  # as repr does where there are quotation marks of both kinds
+    lambda value: quote(value, safe=""),
+    quote,
+    quote_plus,
+)
+"""How a log line may come to write a value."""
+
+
 class Secrets:
     """The values that must never be read in a log. More may be added while it runs."""
 
@@ -47,9 +59,9 @@ class Secrets:
         """Raises ``ValueError`` for a value that is too short to be told from ordinary words."""
         if len(value) < MIN_SECRET_CHARS:
             raise ValueError(f"a secret has at least {MIN_SECRET_CHARS} characters")
-        spellings = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]}
-        spellings |= {quote(value, safe=""), quote(value), quote_plus(value)}
-        spellings |= {json.dumps(each)[1:-1] for each in spellings}  # a repr inside a JSON line
+        spellings = {value}
+        for _ in range(2):  # a repr inside a JSON line, a repr inside a repr
+            spellings |= {spell(each) for each in spellings for spell in SPELLINGS}
         # The longest first, or a part would be blotted out and the rest left standing.
         self._spellings = tuple(sorted({*self._spellings, *spellings}, key=len, reverse=True))
 
@@ -122,6 +134,7 @@ def _renderers(for_people: bool, colors: bool) -> list[Processor]:
 
 @contextmanager
 def bound(**ids: str | int | None) -> Iterator[None]:
-    """Put ids on every line that is logged inside, in this task and in those it starts: ``bound(event=42)``."""
+    """Put ids on every line that is logged inside, in this task and in those it starts: ``bound(event_id=42)``.
+    Not ``event``: that is structlog's own word for the line itself."""
     with structlog.contextvars.bound_contextvars(**{name: value for name, value in ids.items() if value is not None}):
         yield

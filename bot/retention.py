@@ -25,7 +25,16 @@ from bot.tables import audit, buttons, deliveries, feedback, forgotten, inbox, s
 from bot.texts import Text
 
 DAY_S = 86_400.0
-FINAL = tuple(state.value for state in DeliveryState if state not in (DeliveryState.PLANNED, DeliveryState.OPEN))
+FINAL = tuple(
+    state.value
+    for state in (
+        DeliveryState.SENT,
+        DeliveryState.UNCERTAIN,
+        DeliveryState.UNDELIVERABLE,
+        DeliveryState.CANCELLED,
+    )
+)
+"""Deliveries with nothing left to do."""
 SPOKEN = ("said", "edited")
 
 log = structlog.get_logger(__name__)
