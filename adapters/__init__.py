@@ -1,0 +1,1 @@
+"""Platforms: their events into ours, our deliveries back out. Each of them imports the core alone."""

@@ -1,0 +1,174 @@
+"""The web server of the room: takes its address, joins the pages, and serves until it is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from adapters.web import texts
+from adapters.web.api import add_error_answers, api_routes
+from adapters.web.gate import Gate
+from adapters.web.pages import HERE, Pages, page_routes
+from adapters.web.settings import WebSettings
+from adapters.web.site import Site
+from bot.errors import UsageError
+
+log = structlog.get_logger(__name__)
+
+STOP_WITHIN_S = 3
+STATIC = HERE / "static"
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its hold on the process's signals: they are the app's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Server:
+    """``folder``: where Gradio may keep uploads until they are sent."""
+
+    def __init__(self, settings: WebSettings, folder: Path) -> None:
+        if not settings.is_local and not settings.password.get_secret_value():
+            raise UsageError(
+                f"The web room would be open to everyone who reaches {settings.host}: set MAODOU_WEB_PASSWORD "
+                "in .env, or leave `web.host` at 127.0.0.1."
+            )
+        self._settings = settings
+        self._folder = folder
+        self._socket: socket.socket | None = None
+        self._port = settings.port
+        self.serving = False
+
+    def bind(self) -> None:
+        """Take the address, once. Raises ``UsageError`` when that cannot be."""
+        if self._socket is not None:
+            return
+        host, port = self._settings.host, self._settings.port
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            taken = socket.socket(family, kind, protocol)
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(address)
+        except OSError as error:
+            raise UsageError(_cannot_bind(host, port, error)) from error
+        self._port = taken.getsockname()[1]
+        self._socket = taken
+
+    @property
+    def url(self) -> str:
+        if self._settings.public_url:
+            return self._settings.public_url.rstrip("/")
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(self._settings.host, self._settings.host)
+        return f"http://{host}:{self._port}"
+
+    async def serve(self, site: Site) -> None:
+        """Serve until cancelled; pages' streams are ended first, so that stopping takes moments."""
+        self.bind()
+        assert self._socket is not None
+        app = await asyncio.to_thread(make_app, site, self._folder)
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=1
+        )
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[self._socket]))
+        self.serving = True
+        log.info("web.serving", url=self.url)
+        try:
+            await asyncio.shield(serving)
+            raise RuntimeError("the web server ended by itself")
+        finally:
+            self.serving = False
+            self._socket = None
+            site.room.live.close()
+            server.should_exit = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(serving, STOP_WITHIN_S)
+
+
+def _cannot_bind(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {port} on {host} is in use, perhaps by another Maodou: stop that program, or set another `web.port`."
+        )
+    return f"The web room cannot listen on {host}, port {port}: {error.strerror or error}."
+
+
+def make_app(site: Site, folder: Path) -> FastAPI:
+    """The whole site. Slow, because it imports Gradio: call it off the event loop."""
+    os.environ |= {
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_TEMP_DIR": str(folder / "uploads"),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    from adapters.web.console_page import mount_console
+    from adapters.web.room_page import mount_room
+
+    versions = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for path in STATIC.iterdir()}
+    pages = Pages(site, versions)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    add_error_answers(app, site)
+    app.include_router(page_routes(site, pages))
+    app.include_router(api_routes(site))
+    app.mount("/static", StaticFiles(directory=STATIC))
+    _add_icons(app)
+    mount_room(app, site, versions)
+    mount_console(app, site, versions)
+    app.add_middleware(Doors, site=site, pages=pages)
+    app.add_middleware(Gate, hosts=_hosts(site.settings), public_host=urlsplit(site.settings.public_url).netloc)
+    return app
+
+
+def _add_icons(app: FastAPI) -> None:
+    @app.get("/favicon.ico")
+    async def icon() -> Response:
+        return FileResponse(STATIC / "icon.svg", media_type="image/svg+xml")
+
+    @app.get("/manifest.json")
+    async def manifest() -> Response:
+        return FileResponse(STATIC / "manifest.json", media_type="application/manifest+json")
+
+
+class Doors:
+    """ASGI middleware: sends strangers to the page for them. What is behind the doors checks again by itself."""
+
+    def __init__(self, app: ASGIApp, site: Site, pages: Pages) -> None:
+        self.app = app
+        self._site = site
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._refusal(Request(scope)) if scope["type"] == "http" else None
+        await (answer or self.app)(scope, receive, send)
+
+    async def _refusal(self, request: Request) -> Response | None:
+        path = request.url.path.rstrip("/")
+        if path == "/room" and await self._site.member(request) is None:
+            return RedirectResponse("/join", 303)
+        if path == "/console" and not self._site.is_operator(request):
+            return self._pages.notice(request, texts.OPERATORS_ONLY.in_language(self._site.language(request)), 403)
+        return None
+
+
+def _hosts(settings: WebSettings) -> set[str] | None:
+    if not settings.is_local:
+        return None
+    public = urlsplit(settings.public_url).hostname
+    return {"127.0.0.1", "localhost", "::1", settings.host} | ({public} if public else set())
