@@ -12,7 +12,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ import numpy.typing as npt
 import structlog
 from sqlalchemy import Connection, select
 
+from rag.lsa import Lsa
+from rag.meanings import Meanings, fitted, stored
+from rag.settings import LsaEmbedding
 from rag.tables import bases, chunks, documents
 from search import near_duplicates, tokenise
 from search.bm25 import Postings, WordIndex
@@ -43,7 +46,8 @@ _READ_DOCUMENTS = 256
 @dataclass(frozen=True, slots=True)
 class BaseIndex:
     """``chunk_ids``, ``document_ids``, ``prints``: of each chunk, by its number in ``words``; shape (chunks,).
-    ``versions``: of each document, the hash it was indexed with. ``recipe`` names all that the tokens rest on."""
+    ``order``: the numbers in the order of their chunk ids. ``versions``: of each document, the hash it was indexed
+    with. ``recipe`` names all that the tokens and vectors rest on."""
 
     name: str
     recipe: str
@@ -53,13 +57,20 @@ class BaseIndex:
     prints: npt.NDArray[np.uint64]
     versions: Mapping[int, str]
     words: WordIndex
-    vectors: VectorIndex | None = None
+    meanings: Meanings | None
+    order: npt.NDArray[np.int64]
+
+    def numbers(self, chunk_ids: Sequence[int]) -> list[int]:
+        """The numbers of chunks that are in this index."""
+        found: list[int] = self.order[np.searchsorted(self.chunk_ids, chunk_ids, sorter=self.order)].tolist()
+        return found
 
     @classmethod
     def empty(cls, name: str, recipe: str) -> BaseIndex:
         none, nothing = np.zeros(0, np.int32), np.zeros(0, np.int64)
         postings = Postings.of(none, none, np.zeros(0, np.float32), 0, 0)
-        return cls(name, recipe, -1, nothing, nothing, np.zeros(0, np.uint64), {}, WordIndex(postings, {}))
+        prints = np.zeros(0, np.uint64)
+        return cls(name, recipe, -1, nothing, nothing, prints, {}, WordIndex(postings, {}), None, nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +81,21 @@ class BaseRow:
     recipe: str
 
 
-def base_rows(connection: Connection) -> list[BaseRow]:
-    """Every base with its watermark: the cheap question whether an index is fresh."""
+def base_rows(connection: Connection, model: str) -> list[BaseRow]:
+    """Every base with its watermark: the cheap question whether an index is fresh. ``model``: of the vectors."""
     rows = connection.execute(select(bases.c.id, bases.c.name, bases.c.watermark, bases.c.made_at))
-    return [BaseRow(row.id, row.name, row.watermark, _recipe(row.id, row.made_at)) for row in rows]
+    return [BaseRow(row.id, row.name, row.watermark, _recipe(row.id, row.made_at, model)) for row in rows]
 
 
-def _recipe(base_id: int, made_at: float) -> str:
+def _recipe(base_id: int, made_at: float, model: str) -> str:
     weights = (BODY_WEIGHT, HEADING_WEIGHT, SOURCE_WEIGHT)
-    return json.dumps([VERSION, tokenise.VERSION, weights, base_id, made_at])
+    return json.dumps([VERSION, tokenise.VERSION, weights, base_id, made_at, model])
 
 
-def refreshed(connection: Connection, base: BaseRow, old: BaseIndex | None) -> BaseIndex:
-    """The base as it stands now, made of ``old`` and what differs from it.
+def refreshed(
+    connection: Connection, base: BaseRow, old: BaseIndex | None, model: str | None, lsa: LsaEmbedding | None
+) -> BaseIndex:
+    """The base as it stands now, made of ``old`` and what differs from it; vectors of ``model``, or by ``lsa``.
 
     ``base`` was read before: what is committed while this reads makes the next watermark differ.
     """
@@ -92,20 +105,30 @@ def refreshed(connection: Connection, base: BaseRow, old: BaseIndex | None) -> B
     versions = {row.id: row.hash for row in connection.execute(query)}
     stale = [number for number, version in old.versions.items() if versions.get(number) != version]
     fresh = [number for number, version in versions.items() if old.versions.get(number) != version]
-    kept = ~np.isin(old.document_ids, stale) if stale else np.ones(len(old.document_ids), bool)
+    if stale or fresh:
+        old = _reworded(connection, old, stale, fresh)
+    meanings = None
+    if lsa is not None:
+        meanings = fitted(lsa, old.words, old.chunk_ids, old.meanings)
+    elif model is not None:
+        meanings = stored(connection, model, old.chunk_ids, old.meanings)
+    return replace(old, name=base.name, watermark=base.watermark, versions=versions, meanings=meanings)
+
+
+def _reworded(connection: Connection, old: BaseIndex, stale: Sequence[int], fresh: Sequence[int]) -> BaseIndex:
+    """``old`` without the chunks of the documents ``stale`` and with those of the documents ``fresh``."""
+    kept = ~np.isin(old.document_ids, stale)
     added = _Added(old.words.vocabulary, int(kept.sum()))
     for chunk in _read_chunks(connection, fresh):
         added.take(*chunk)
-    log.debug("index.refreshed", base=base.name, kept=int(kept.sum()), read=len(added.chunk_ids))
-    return BaseIndex(
-        base.name,
-        base.recipe,
-        base.watermark,
-        np.concatenate([old.chunk_ids[kept], np.array(added.chunk_ids, np.int64)]),
-        np.concatenate([old.document_ids[kept], np.array(added.document_ids, np.int64)]),
-        np.concatenate([old.prints[kept], added.prints()]),
-        versions,
-        WordIndex(added.postings(old.words.postings, kept), added.vocabulary),
+    chunk_ids = np.concatenate([old.chunk_ids[kept], np.array(added.chunk_ids, np.int64)])
+    return replace(
+        old,
+        chunk_ids=chunk_ids,
+        document_ids=np.concatenate([old.document_ids[kept], np.array(added.document_ids, np.int64)]),
+        prints=np.concatenate([old.prints[kept], added.prints()]),
+        words=WordIndex(added.postings(old.words.postings, kept), added.vocabulary),
+        order=np.argsort(chunk_ids),
     )
 
 
@@ -203,8 +226,11 @@ def save(index: BaseIndex, path: Path) -> None:
         "starts": postings.starts,
         "lengths": postings.lengths,
     }
-    if index.vectors is not None:
-        arrays["vectors"] = index.vectors.to_bytes()
+    if index.meanings is not None:
+        arrays["vectors"] = index.meanings.index.to_bytes()
+        if index.meanings.lsa is not None:
+            lsa = index.meanings.lsa
+            arrays |= {"lsa_components": lsa.components, "lsa_rows": lsa.rows, "lsa_chunks": np.array([lsa.chunks])}
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -237,13 +263,23 @@ def load(path: Path, recipe: str) -> BaseIndex | None:
                 arrays["prints"],
                 dict(zip(arrays["version_ids"].tolist(), versions.split("\n"), strict=True)) if versions else {},
                 words,
-                VectorIndex.from_bytes(arrays["vectors"]) if "vectors" in arrays else None,
+                _meanings(arrays),
+                np.argsort(arrays["chunk_ids"]),
             )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         log.warning("index.cache_unreadable", path=str(path), error=str(error))
         return None
+
+
+def _meanings(arrays: Mapping[str, Any]) -> Meanings | None:
+    if "vectors" not in arrays:
+        return None
+    lsa = None
+    if "lsa_rows" in arrays:
+        lsa = Lsa(arrays["lsa_components"], arrays["lsa_rows"], int(arrays["lsa_chunks"][0]))
+    return Meanings(VectorIndex.from_bytes(arrays["vectors"]), lsa)
 
 
 def _bytes(text: str) -> npt.NDArray[np.uint8]:

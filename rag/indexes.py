@@ -17,20 +17,25 @@ from sqlalchemy import Connection
 
 from bot.store import Store
 from rag import index
+from rag.embedding import Embedder, embedder_of
 from rag.index import BaseIndex, BaseRow
-from rag.settings import KnowledgeSettings
+from rag.settings import KnowledgeSettings, LsaEmbedding
 
 log = structlog.get_logger(__name__)
 
 
 class Indexes:
     """Open with :meth:`open`, keep fresh with :meth:`start`, end with :meth:`close`. ``folder``: of the cache files,
-    None for none. :attr:`current` may be read from any thread."""
+    None for none. ``embedder``: the one that is configured, when it is shared with others. :attr:`current` may be
+    read from any thread."""
 
-    def __init__(self, store: Store, settings: KnowledgeSettings, folder: Path | None = None) -> None:
+    def __init__(
+        self, store: Store, settings: KnowledgeSettings, folder: Path | None = None, embedder: Embedder | None = None
+    ) -> None:
         self.store = store
         self.settings = settings
         self.folder = folder
+        self.embedder = embedder if embedder is not None else embedder_of(settings)
         self._current: Mapping[str, BaseIndex] = {}
         self._refreshing = threading.Lock()
         self._stop = threading.Event()
@@ -67,7 +72,7 @@ class Indexes:
     def refresh(self, *, load: bool = False) -> bool:
         """Bring every base up to date now; True when something had changed. Blocks; for threads and commands."""
         with self._refreshing:
-            rows = self.store.read_now(index.base_rows)
+            rows = self.store.read_now(lambda connection: index.base_rows(connection, self._model()))
             now: dict[str, BaseIndex] = {}
             changed = {row.name for row in rows} != set(self._current)
             for row in rows:
@@ -80,6 +85,10 @@ class Indexes:
             self._current = now
             return changed
 
+    def _model(self) -> str:
+        """What the vectors are made with, for the recipe."""
+        return self.settings.embedding.model_dump_json() if self.embedder is None else self.embedder.key
+
     def _path(self, row: BaseRow) -> Path | None:
         return None if self.folder is None else self.folder / f"{row.id}.npz"
 
@@ -90,12 +99,16 @@ class Indexes:
     def _refresh(self, row: BaseRow, old: BaseIndex | None) -> BaseIndex:
         began = time.monotonic()
 
+        embedding = self.settings.embedding
+        lsa = embedding if isinstance(embedding, LsaEmbedding) else None
+        model = None if self.embedder is None else self.embedder.key
+
         def read(connection: Connection) -> BaseIndex:
-            return index.refreshed(connection, row, old)
+            return index.refreshed(connection, row, old, model, lsa)
 
         new = self.store.read_now(read)
         path = self._path(row)
-        if path is not None and (old is None or old.watermark != new.watermark or old.versions != new.versions):
+        if path is not None and (old is None or old.watermark != new.watermark):
             try:
                 index.save(new, path)
             except OSError as error:

@@ -12,21 +12,22 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from threading import Event as Flag
-from typing import Any
 
 import structlog
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select
 
-from bot.errors import UsageError
+from bot.errors import ModelError, UsageError
 from bot.store import Store
 from rag import readers, split
+from rag.embed import embed
+from rag.embedding import Embedder, embedder_of
 from rag.readers import PASSING, Closed, Refusal, Refused
 from rag.settings import KnowledgeSettings
-from rag.tables import bases, chunks, documents
+from rag.tables import bases, documents
+from rag.writing import Chunk, Known, Read, Status, remove_documents, write_batch
 
 log = structlog.get_logger(__name__)
 
@@ -34,14 +35,6 @@ Progress = Callable[[int, int, str], None]
 """Called with files done, files in all, and the source of the last one."""
 
 _MAX_BASE_CHARS = 64
-
-
-class Status(StrEnum):
-    """Of a document: in the base; refused, with a reason; or kept as it was read last, with a reason."""
-
-    READ = "read"
-    REFUSED = "refused"
-    KEPT = "kept"
 
 
 @dataclass(slots=True)
@@ -56,6 +49,10 @@ class SyncReport:
     unchanged: int = 0
     chunks: int = 0
     """Chunks of the base when the sync was done."""
+    embedded: int = 0
+    """Texts that were given vectors."""
+    not_embedded: str = ""
+    """Why the model gave no vectors, when it failed."""
     cancelled: bool = False
 
 
@@ -83,41 +80,13 @@ class Document:
     changed_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    id: int
-    hash: str
-    status: str
-    reason: str
-    chunks: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    heading: str
-    text: str
-    hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """One file, read: what to write of it."""
-
-    source: str
-    known: _Known | None
-    hash: str
-    bytes: int
-    reason: Refusal | None = None
-    title: str = ""
-    chunks: tuple[_Chunk, ...] = ()
-
-
 class Library:
     """The documents of all bases. Its methods block: call them from a command or a worker thread."""
 
-    def __init__(self, store: Store, settings: KnowledgeSettings) -> None:
+    def __init__(self, store: Store, settings: KnowledgeSettings, embedder: Embedder | None = None) -> None:
         self.store = store
         self.settings = settings
+        self.embedder = embedder if embedder is not None else embedder_of(settings)
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -135,7 +104,7 @@ class Library:
         report = SyncReport(base)
         found, closed = self._walk(path, report)
         known = self._known(base_id, root)
-        batch: list[_Read] = []
+        batch: list[Read] = []
         for number, file in enumerate(found, start=1):
             if cancel is not None and cancel.is_set():
                 report.cancelled = True
@@ -151,6 +120,12 @@ class Library:
         self._write(base_id, root, batch)
         if path.is_dir() and not report.cancelled:
             self._prune(base_id, known, {file.source for file in found}, closed, report)
+        if self.embedder is not None and not report.cancelled:
+            try:
+                report.embedded = embed(self.store, self.settings, self.embedder, base, progress, cancel)
+            except ModelError as error:
+                report.not_embedded = str(error)  # the words are in; the vectors come with the next sync
+                log.warning("library.not_embedded", base=base, error=str(error))
         report.chunks = self.base(base).chunks
         log.info(
             "library.synced",
@@ -189,15 +164,15 @@ class Library:
                 raise UsageError(f"There are more than {self.settings.max_files} files below {path}: max_files.")
         return found, closed
 
-    def _known(self, base_id: int, root: Path) -> dict[str, _Known]:
+    def _known(self, base_id: int, root: Path) -> dict[str, Known]:
         columns = documents.c
         query = select(columns.source, columns.id, columns.hash, columns.status, columns.reason, columns.chunks).where(
-            columns.base_id == base_id, columns.root == str(root)
+            columns.base_id == base_id, columns.root == readers.storable(str(root))
         )
         rows = self.store.read_now(lambda connection: connection.execute(query).all())
-        return {row.source: _Known(row.id, row.hash, row.status, row.reason, row.chunks) for row in rows}
+        return {row.source: Known(row.id, row.hash, row.status, row.reason, row.chunks) for row in rows}
 
-    def _read(self, file: readers.Found, root: Path, known: _Known | None, report: SyncReport) -> _Read | None:
+    def _read(self, file: readers.Found, root: Path, known: Known | None, report: SyncReport) -> Read | None:
         """Read and split one file; None when there is nothing to write."""
         digest, size = "", 0
         try:
@@ -214,31 +189,33 @@ class Library:
             report.refused.append((file.source, refused.reason))
             said = known is not None and known.reason == refused.reason
             same = said and (refused.reason in PASSING or (known is not None and known.hash == digest))
-            return None if same else _Read(file.source, known, digest, size, refused.reason)
+            return None if same else Read(file.source, known, digest, size, refused.reason)
         (report.added if known is None else report.changed).append(file.source)
-        return _Read(file.source, known, digest, size, None, split.title_of(text), self._split(file.source, text))
+        return Read(file.source, known, digest, size, None, split.title_of(text), self._split(file.source, text))
 
     def _hash(self, source: str, data: bytes) -> str:
         settings = self.settings
         recipe = f"{readers.VERSION}.{split.VERSION}.{settings.chunk_chars}.{settings.max_chunk_chars}.{source}"
         return hashlib.blake2b(data, digest_size=16, person=b"document", salt=_short(recipe)).hexdigest()
 
-    def _split(self, source: str, text: str) -> tuple[_Chunk, ...]:
+    def _split(self, source: str, text: str) -> tuple[Chunk, ...]:
         pieces = split.split(text, target_chars=self.settings.chunk_chars, max_chars=self.settings.max_chunk_chars)
-        made: list[_Chunk] = []
+        made: list[Chunk] = []
         for piece in pieces:
             body = text[piece.start : piece.end].strip("\n").rstrip()
             if body:
                 seen = f"{piece.heading}\n{body}".encode("utf-8", "surrogatepass")
-                made.append(_Chunk(piece.heading, body, hashlib.blake2b(seen, digest_size=16).hexdigest()))
+                made.append(Chunk(piece.heading, body, hashlib.blake2b(seen, digest_size=16).hexdigest()))
         return tuple(made)
 
-    def _write(self, base_id: int, root: Path, batch: Sequence[_Read]) -> None:
+    def _write(self, base_id: int, root: Path, batch: Sequence[Read]) -> None:
         if batch:
-            self.store.write_now(lambda connection: _write_batch(connection, base_id, str(root), batch))
+            self.store.write_now(
+                lambda connection: write_batch(connection, base_id, readers.storable(str(root)), batch)
+            )
 
     def _prune(
-        self, base_id: int, known: dict[str, _Known], seen: set[str], closed: list[str], report: SyncReport
+        self, base_id: int, known: dict[str, Known], seen: set[str], closed: list[str], report: SyncReport
     ) -> None:
         """Take out what is no longer in the folder; what lies in a folder that we could not list stays."""
         gone = [
@@ -249,7 +226,7 @@ class Library:
         ids = [known[source].id for source in gone]
         for start in range(0, len(ids), self.settings.batch_documents):
             part = ids[start : start + self.settings.batch_documents]
-            self.store.write_now(partial(_remove, base_id, part))
+            self.store.write_now(partial(remove_documents, base_id, part))
         report.removed.extend(gone)
 
     # ── out ──────────────────────────────────────────────────────────────────────────────────────────
@@ -317,7 +294,7 @@ class Library:
         base_id = self._base_id(name)
         for start in range(0, len(wanted), self.settings.batch_documents):
             part = [document[0] for document in wanted[start : start + self.settings.batch_documents]]
-            self.store.write_now(partial(_remove, base_id, part))
+            self.store.write_now(partial(remove_documents, base_id, part))
         if source is None:
             self.store.write_now(lambda connection: connection.execute(delete(bases).where(bases.c.id == base_id)))
         log.info("library.removed", base=base, source=source, documents=len(wanted))
@@ -336,78 +313,3 @@ def _below(source: str, wanted: str) -> bool:
 
 def _short(text: str) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _raise_watermark(connection: Connection, base_id: int) -> None:
-    raised = update(bases).where(bases.c.id == base_id).values(watermark=bases.c.watermark + 1)
-    if connection.execute(raised).rowcount == 0:
-        raise UsageError("The knowledge base was removed meanwhile.")
-
-
-def _remove(base_id: int, ids: Sequence[int], connection: Connection) -> None:
-    _raise_watermark(connection, base_id)
-    connection.execute(delete(chunks).where(chunks.c.document_id.in_(ids)))
-    connection.execute(delete(documents).where(documents.c.id.in_(ids)))
-
-
-def _write_batch(connection: Connection, base_id: int, root: str, batch: Sequence[_Read]) -> None:
-    """One transaction: the base's watermark, the documents, their chunks."""
-    _raise_watermark(connection, base_id)
-    rows: list[dict[str, Any]] = []
-    for read in batch:
-        document_id = _write_document(connection, base_id, root, read)
-        if read.reason in PASSING:
-            continue
-        kept = _keep_chunks(connection, document_id, read) if read.known is not None else set()
-        rows.extend(
-            {"document_id": document_id, "ordinal": n, "heading": c.heading, "text": c.text, "hash": c.hash}
-            for n, c in enumerate(read.chunks)
-            if n not in kept
-        )
-    if rows:
-        connection.execute(insert(chunks), rows)
-
-
-def _write_document(connection: Connection, base_id: int, root: str, read: _Read) -> int:
-    """Insert or update the document's row; its id."""
-    known = read.known
-    if read.reason in PASSING and known is not None and known.chunks:
-        values: dict[str, Any] = {"status": Status.KEPT.value, "reason": str(read.reason)}
-        connection.execute(update(documents).where(documents.c.id == known.id).values(**values))
-        return known.id
-    values = {
-        "status": (Status.READ if read.reason is None else Status.REFUSED).value,
-        "reason": "" if read.reason is None else read.reason.value,
-        "title": read.title,
-        "hash": read.hash,
-        "bytes": read.bytes,
-        "chunks": len(read.chunks),
-        "changed_at": time.time(),
-    }
-    if known is not None:
-        connection.execute(update(documents).where(documents.c.id == known.id).values(**values))
-        return known.id
-    row = insert(documents).values(base_id=base_id, root=root, source=read.source, **values)
-    return int(connection.execute(row.returning(documents.c.id)).scalar_one())
-
-
-def _keep_chunks(connection: Connection, document_id: int, read: _Read) -> set[int]:
-    """Keep the chunks of a changed document that are the same as before, under their ids; drop the others.
-
-    Returns the ordinals that need no new row.
-    """
-    old: dict[str, list[tuple[int, int]]] = {}
-    query = select(chunks.c.id, chunks.c.ordinal, chunks.c.hash).where(chunks.c.document_id == document_id)
-    for row in connection.execute(query.order_by(chunks.c.ordinal)):
-        old.setdefault(row.hash, []).append((row.id, row.ordinal))
-    kept: set[int] = set()
-    for ordinal, chunk in enumerate(read.chunks):
-        if same := old.get(chunk.hash):
-            chunk_id, before = same.pop(0)
-            if before != ordinal:
-                connection.execute(update(chunks).where(chunks.c.id == chunk_id).values(ordinal=ordinal))
-            kept.add(ordinal)
-    dropped = [chunk_id for same in old.values() for chunk_id, _ in same]
-    if dropped:
-        connection.execute(delete(chunks).where(chunks.c.id.in_(dropped)))
-    return kept

@@ -84,23 +84,32 @@ def walk(root: Path) -> Iterator[Found | Closed]:
     A ``root`` that is a file gives itself, whatever its kind. Folders without rights come as :class:`Closed`.
     """
     if not root.is_dir():
-        yield Found(root, root.name)
+        yield Found(root, storable(root.name))
         return
     closed: list[Closed] = []
-    for folder, names, files in os.walk(root, onerror=lambda error: closed.append(Closed(_source(root, error)))):
+
+    def note(error: OSError) -> None:
+        closed.append(Closed(_source(root, Path(error.filename or root))))
+
+    for folder, names, files in os.walk(root, onerror=note):
         names[:] = sorted(name for name in names if name not in NOT_DOCUMENTS)
         yield from closed
         closed.clear()
         for name in sorted(files):
             if Path(name).suffix.lower() in READERS:
                 path = Path(folder, name)
-                yield Found(path, path.relative_to(root).as_posix())
+                yield Found(path, _source(root, path))
     yield from closed
 
 
-def _source(root: Path, error: OSError) -> str:
-    source = Path(error.filename or root).relative_to(root).as_posix()
-    return "" if source == "." else source
+def _source(root: Path, path: Path) -> str:
+    source = path.relative_to(root).as_posix()
+    return "" if source == "." else storable(source)
+
+
+def storable(name: str) -> str:
+    """A file's name as a database takes it: bytes that are no UTF-8 become ``\\udcxx``."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def load(path: Path, root: Path, max_bytes: int) -> bytes:

@@ -10,17 +10,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import structlog
 from sqlalchemy import bindparam, select
 
+from bot.errors import ModelError
 from bot.ports import Passage
 from bot.store import Store
 from rag.index import BaseIndex
 from rag.indexes import Indexes
+from rag.meanings import question
 from rag.settings import KnowledgeSettings
 from rag.tables import chunks, documents
 from search import near_duplicates
 from search.fusion import fuse
 from search.tokenise import tokens
+
+log = structlog.get_logger(__name__)
 
 _Key = tuple[str, int]  # base and chunk id
 
@@ -96,46 +103,37 @@ class Retriever:
         Near-identical passages are folded into the best of them, and a document gives at most
         ``passages_per_document``.
         """
-        snapshots = self.statistics(bases).indexes
         wanted = max(limit * 3, self.settings.recall_floor)
-        lexical: dict[_Key, float] = {}
-        of_key: dict[_Key, tuple[int, int]] = {}  # document id and fingerprint
+        found = self._candidates(text[: self.settings.max_query_chars], self.statistics(bases).indexes, wanted)
+        fused = fuse(
+            {"lexical": found.ranked("lexical", wanted), "vector": found.ranked("vector", wanted)},
+            {"lexical": 1.0, "vector": self.settings.embedding.weight},
+        )
+        chosen, folded = self._chosen(fused, found.of_key, limit)
+        rows = self._rows([key[1] for key, _ in chosen] + [key[1] for keys in folded.values() for key in keys])
+        return [_hit(key, score, found, rows, folded.get(key, [])) for key, score in chosen if key[1] in rows]
+
+    def _candidates(self, text: str, snapshots: Sequence[BaseIndex], wanted: int) -> _Found:
+        found = _Found({"lexical": {}, "vector": {}}, {})
         query = tokens(text)
+        vector = self._vector(text) if any(_outside(snapshot) for snapshot in snapshots) else None
         for snapshot in snapshots:
             numbers, scores = snapshot.words.best(query, wanted)
-            for number, score in zip(numbers.tolist(), scores.tolist(), strict=True):
-                key = (snapshot.name, int(snapshot.chunk_ids[number]))
-                lexical[key] = score
-                of_key[key] = (int(snapshot.document_ids[number]), int(snapshot.prints[number]))
-        channels = {"lexical": _ranked(lexical, wanted)}
-        ranks = {name: {key: rank for rank, key in enumerate(keys, 1)} for name, keys in channels.items()}
-        chosen, folded = self._chosen(fuse(channels), of_key, limit)
-        rows = self._rows(
-            [chunk_id for (_, chunk_id), _ in chosen] + [key[1] for keys in folded.values() for key in keys]
-        )
-        hits: list[Hit] = []
-        for key, fused in chosen:
-            row = rows.get(key[1])
-            if row is None:
-                continue
-            passage = Passage(key[0], row.source, row.heading, row.text, fused, row.id)
-            same = [rows[other[1]].source for other in folded.get(key, ()) if other[1] in rows]
-            rank = ranks["lexical"].get(key)
-            hits.append(
-                Hit(
-                    passage,
-                    row.document_id,
-                    row.ordinal,
-                    row.title,
-                    lexical.get(key, 0.0),
-                    rank,
-                    0.0,
-                    None,
-                    fused,
-                    tuple(dict.fromkeys(source for source in same if source != row.source)),
-                )
-            )
-        return hits
+            found.take("lexical", snapshot, numbers.tolist(), scores.tolist())
+            if snapshot.meanings is not None:
+                ids, cosines = question(snapshot.meanings, snapshot.words, query, vector, wanted)
+                found.take("vector", snapshot, snapshot.numbers(ids), cosines)
+        return found
+
+    def _vector(self, text: str) -> npt.NDArray[np.float32] | None:
+        """The question's vector; None when the model fails: words alone must do then."""
+        if self.indexes.embedder is None:
+            return None
+        try:
+            return self.indexes.embedder.query(text)
+        except ModelError as error:
+            log.warning("retrieve.no_vector", error=str(error))
+            return None
 
     def _chosen(
         self, fused: list[tuple[_Key, float]], of_key: dict[_Key, tuple[int, int]], limit: int
@@ -177,5 +175,45 @@ class Retriever:
         return {row.id: row for row in rows}
 
 
-def _ranked(scores: dict[_Key, float], limit: int) -> list[_Key]:
-    return sorted(scores, key=lambda key: -scores[key])[:limit]
+@dataclass(slots=True)
+class _Found:
+    """``scores``: by channel and key. ``of_key``: document id and fingerprint."""
+
+    scores: dict[str, dict[_Key, float]]
+    of_key: dict[_Key, tuple[int, int]]
+
+    def take(self, channel: str, snapshot: BaseIndex, numbers: Sequence[int], scores: Sequence[float]) -> None:
+        for number, score in zip(numbers, scores, strict=True):
+            key = (snapshot.name, int(snapshot.chunk_ids[number]))
+            self.scores[channel][key] = score
+            self.of_key[key] = (int(snapshot.document_ids[number]), int(snapshot.prints[number]))
+
+    def ranked(self, channel: str, limit: int) -> list[_Key]:
+        scores = self.scores[channel]
+        return sorted(scores, key=lambda key: -scores[key])[:limit]
+
+    def rank(self, channel: str, key: _Key) -> int | None:
+        """From 1; None when the channel did not find it."""
+        scores = self.scores[channel]
+        return None if key not in scores else 1 + sum(1 for score in scores.values() if score > scores[key])
+
+
+def _outside(snapshot: BaseIndex) -> bool:
+    return snapshot.meanings is not None and snapshot.meanings.lsa is None
+
+
+def _hit(key: _Key, fused: float, found: _Found, rows: dict[int, Any], folded: Sequence[_Key]) -> Hit:
+    row = rows[key[1]]
+    same = (rows[other[1]].source for other in folded if other[1] in rows)
+    return Hit(
+        Passage(key[0], row.source, row.heading, row.text, fused, row.id),
+        row.document_id,
+        row.ordinal,
+        row.title,
+        found.scores["lexical"].get(key, 0.0),
+        found.rank("lexical", key),
+        found.scores["vector"].get(key, 0.0),
+        found.rank("vector", key),
+        fused,
+        tuple(dict.fromkeys(source for source in same if source != row.source)),
+    )

@@ -15,6 +15,7 @@ class NoEmbedding(_Section):
     """Words alone: nothing to download, nothing to pay."""
 
     kind: Literal["none"] = "none"
+    weight: float = 0.0
 
 
 class LsaEmbedding(_Section):
@@ -22,6 +23,8 @@ class LsaEmbedding(_Section):
 
     kind: Literal["lsa"]
     dimensions: int = Field(default=256, ge=8, le=1024)
+    weight: float = Field(default=0.5, ge=0)
+    """Of its ranks beside the words' in the fusion, here and below. LSA sees the same words, only blurred."""
     refit_share: float = Field(default=0.2, gt=0, le=1)
     """Fitted anew when this share of the chunks has changed since the last fit."""
 
@@ -32,9 +35,12 @@ class EndpointEmbedding(_Section):
     kind: Literal["endpoint"]
     url: str
     model: str
+    weight: float = Field(default=1.0, ge=0)
     key_env: str = "MAODOU_EMBEDDING_KEY"
     batch_texts: int = Field(default=64, ge=1)
     timeout_s: float = Field(default=30.0, gt=0)
+    query_timeout_s: float = Field(default=3.0, gt=0)
+    """A question whose vector takes longer is answered by words alone."""
 
 
 class LlamaIndexEmbedding(_Section):
@@ -42,6 +48,7 @@ class LlamaIndexEmbedding(_Section):
 
     kind: Literal["llama_index"]
     cls: str = Field(alias="class")
+    weight: float = Field(default=1.0, ge=0)
     arguments: dict[str, str | int | float | bool] = Field(default_factory=dict)
     batch_texts: int = Field(default=64, ge=1)
 
@@ -61,7 +68,11 @@ class KnowledgeSettings(_Section):
     """Documents written in one transaction."""
     recall_floor: int = Field(default=50, ge=1)
     """Candidates taken from each channel, however few are wanted."""
+    max_query_chars: int = Field(default=2_000, ge=1)
+    """A message is searched for by its beginning: what is longer is pasted output."""
     passages_per_document: int = Field(default=2, ge=1)
+    embed_commit_texts: int = Field(default=512, ge=1)
+    """Embedded texts written in one transaction."""
     poll_s: float = Field(default=1.0, gt=0)
     """How often a running index asks whether its base has changed."""
     embedding: Embedding = Field(default_factory=NoEmbedding)

@@ -1,0 +1,130 @@
+"""What a sync writes: one transaction for a batch of documents, with their chunks and the base's watermark.
+
+Chunks that a changed document still has keep their rows and ids, and so their vectors.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from bot.errors import UsageError
+from rag.readers import PASSING, Refusal
+from rag.tables import bases, chunks, documents
+
+
+class Status(StrEnum):
+    """Of a document: in the base; refused, with a reason; or kept as it was read last, with a reason."""
+
+    READ = "read"
+    REFUSED = "refused"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    id: int
+    hash: str
+    status: str
+    reason: str
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    heading: str
+    text: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One file, read: what to write of it."""
+
+    source: str
+    known: Known | None
+    hash: str
+    bytes: int
+    reason: Refusal | None = None
+    title: str = ""
+    chunks: tuple[Chunk, ...] = ()
+
+
+def _raise_watermark(connection: Connection, base_id: int) -> None:
+    raised = update(bases).where(bases.c.id == base_id).values(watermark=bases.c.watermark + 1)
+    if connection.execute(raised).rowcount == 0:
+        raise UsageError("The knowledge base was removed meanwhile.")
+
+
+def remove_documents(base_id: int, ids: Sequence[int], connection: Connection) -> None:
+    _raise_watermark(connection, base_id)
+    connection.execute(delete(chunks).where(chunks.c.document_id.in_(ids)))
+    connection.execute(delete(documents).where(documents.c.id.in_(ids)))
+
+
+def write_batch(connection: Connection, base_id: int, root: str, batch: Sequence[Read]) -> None:
+    """One transaction: the base's watermark, the documents, their chunks."""
+    _raise_watermark(connection, base_id)
+    rows: list[dict[str, Any]] = []
+    for read in batch:
+        document_id = _write_document(connection, base_id, root, read)
+        if read.reason in PASSING:
+            continue
+        kept = _keep_chunks(connection, document_id, read) if read.known is not None else set()
+        rows.extend(
+            {"document_id": document_id, "ordinal": n, "heading": c.heading, "text": c.text, "hash": c.hash}
+            for n, c in enumerate(read.chunks)
+            if n not in kept
+        )
+    if rows:
+        connection.execute(insert(chunks), rows)
+
+
+def _write_document(connection: Connection, base_id: int, root: str, read: Read) -> int:
+    """Insert or update the document's row; its id."""
+    known = read.known
+    if read.reason in PASSING and known is not None and known.chunks:
+        values: dict[str, Any] = {"status": Status.KEPT.value, "reason": str(read.reason)}
+        connection.execute(update(documents).where(documents.c.id == known.id).values(**values))
+        return known.id
+    values = {
+        "status": (Status.READ if read.reason is None else Status.REFUSED).value,
+        "reason": "" if read.reason is None else read.reason.value,
+        "title": read.title,
+        "hash": read.hash,
+        "bytes": read.bytes,
+        "chunks": len(read.chunks),
+        "changed_at": time.time(),
+    }
+    if known is not None:
+        connection.execute(update(documents).where(documents.c.id == known.id).values(**values))
+        return known.id
+    row = insert(documents).values(base_id=base_id, root=root, source=read.source, **values)
+    return int(connection.execute(row.returning(documents.c.id)).scalar_one())
+
+
+def _keep_chunks(connection: Connection, document_id: int, read: Read) -> set[int]:
+    """Keep the chunks of a changed document that are the same as before, under their ids; drop the others.
+
+    Returns the ordinals that need no new row.
+    """
+    old: dict[str, list[tuple[int, int]]] = {}
+    query = select(chunks.c.id, chunks.c.ordinal, chunks.c.hash).where(chunks.c.document_id == document_id)
+    for row in connection.execute(query.order_by(chunks.c.ordinal)):
+        old.setdefault(row.hash, []).append((row.id, row.ordinal))
+    kept: set[int] = set()
+    for ordinal, chunk in enumerate(read.chunks):
+        if same := old.get(chunk.hash):
+            chunk_id, before = same.pop(0)
+            if before != ordinal:
+                connection.execute(update(chunks).where(chunks.c.id == chunk_id).values(ordinal=ordinal))
+            kept.add(ordinal)
+    dropped = [chunk_id for same in old.values() for chunk_id, _ in same]
+    if dropped:
+        connection.execute(delete(chunks).where(chunks.c.id.in_(dropped)))
+    return kept
