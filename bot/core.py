@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bot.answering import Answering
 from bot.assistant import Assistant
+from bot.builtin import builtin_commands
 from bot.commanding import Commanding
 from bot.commands import Commands
 from bot.happenings import Happenings
@@ -55,12 +56,14 @@ class Core:
         commands: Commands | None = None,
         retention: Retention | None = None,
     ) -> Core:
-        """``platforms`` by name. What is not given is the core's own default, without a feature's additions."""
+        """``platforms`` by name. ``commands`` are the features', to which the built-in ones are added. What is not
+        given is the core's own default, without a feature's additions."""
         settings = settings or CoreSettings()
         clock = clock or SystemClock()
         scopes = scopes or Scopes(store, clock)
-        commands = commands or Commands()
         retention = retention or Retention(store, clock, settings.retention_days, settings.keys_days)
+        commands = commands or Commands()
+        commands.add(*builtin_commands(commands, store, scopes, retention))
         rights = Rights(platforms, settings.operators)
         outbox = Outbox(store, clock, platforms, settings)
         lanes = Lanes(clock, depth=settings.lane_depth, deadline_s=settings.answer_deadline_s)
@@ -89,7 +92,7 @@ class Core:
 
     async def idle(self) -> None:
         """Returns when everything accepted so far is decided and everything planned has left."""
-        while self.lanes.busy() or self.outbox.waiting():
+        while self.lanes.busy() or self.outbox.busy():
             await self.lanes.idle()
             await self.outbox.idle()
             await asyncio.sleep(0)

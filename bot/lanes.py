@@ -14,6 +14,7 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Protocol
 
 import structlog
@@ -51,6 +52,14 @@ class Handler(Protocol):
         ...
 
 
+class _Track(Enum):
+    """The tracks of a room, which do not wait for each other."""
+
+    MAIN = "main"
+    EXPRESS = "express"  # commands, recalls
+    REFUSED = "refused"  # what the full main track did not take; one by one, so that one of them gets the word
+
+
 @dataclass(slots=True)
 class _Lane:
     entries: deque[Entry] = field(default_factory=deque)
@@ -68,7 +77,7 @@ class Lanes:
         self._clock = clock
         self._depth = depth
         self._deadline_s = deadline_s
-        self._lanes: dict[tuple[str, bool], _Lane] = {}
+        self._lanes: dict[tuple[str, _Track], _Lane] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         self._handler: Handler | None = None
         self._closed = False
@@ -95,14 +104,15 @@ class Lanes:
             return
         if isinstance(entry.event, Recalled | Edited):
             self._withdraw(entry.event)
-        express = self.handler.overtakes(entry)
-        lane = self._lanes.setdefault((entry.event.room.key, express), _Lane())
+        room_key = entry.event.room.key
+        track = _Track.EXPRESS if self.handler.overtakes(entry) else _Track.MAIN
+        lane = self._lanes.setdefault((room_key, track), _Lane())
         if len(lane.entries) >= self._depth and not recovered and not isinstance(entry.event, Recalled):
-            self._start(self._refuse(entry, *self._busy(entry)))
-            return
+            track = _Track.REFUSED
+            lane = self._lanes.setdefault((room_key, track), _Lane())
         lane.entries.append(entry)
         if lane.runner is None:
-            lane.runner = asyncio.create_task(self._run(entry.event.room.key, express, lane))
+            lane.runner = asyncio.create_task(self._run(room_key, track, lane))
 
     @staticmethod
     def _busy(entry: Entry) -> tuple[Outcome, Reason]:
@@ -116,18 +126,18 @@ class Lanes:
             message_id, reason = event.message_id, Reason.RECALLED
         else:
             message_id, reason = event.message.id, Reason.SUPERSEDED
-        lane = self._lanes.get((event.room.key, False))
+        lane = self._lanes.get((event.room.key, _Track.MAIN))
         if lane is None:
             return
         if lane.current is not None and _message_id(lane.current) == message_id:
             self._cancel(lane, reason)
         for old in [entry for entry in lane.entries if _message_id(entry) == message_id]:
             lane.entries.remove(old)
-            self._start(self._refuse(old, Outcome.SILENT, reason))
+            self._start(self._drop(old, reason))
 
     def stop(self, room_key: str) -> bool:
         """Cancel the answer in progress in a room; False when there is none."""
-        lane = self._lanes.get((room_key, False))
+        lane = self._lanes.get((room_key, _Track.MAIN))
         if lane is None or lane.work is None:
             return False
         self._cancel(lane, Reason.STOPPED)
@@ -141,18 +151,20 @@ class Lanes:
 
     # ── work ─────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _run(self, room_key: str, express: bool, lane: _Lane) -> None:
+    async def _run(self, room_key: str, track: _Track, lane: _Lane) -> None:
         while lane.entries:
             lane.current = entry = lane.entries.popleft()
             lane.since = self._clock.now()
             with bound_contextvars(event_id=entry.id, room=room_key):
                 await self._decide(entry, lane)
             lane.current = lane.work = lane.ended_by = None
-        del self._lanes[room_key, express]  # no await since the loop's last look: nothing came in between
+        del self._lanes[room_key, track]  # no await since the loop's last look: nothing came in between
 
-    async def _decide(self, entry: Entry, lane: _Lane) -> bool:
+    async def _decide(self, entry: Entry, track: _Track, lane: _Lane) -> bool:
         """Let the handler decide ``entry``; whatever happens, this returns with a decision made – or False when
         the database took none, and then the entry has to be decided again."""
+        if track is _Track.REFUSED:
+            return await self._give_up(entry, *self._busy(entry))
         try:
             await self.handler.ready(entry)
             lane.since = self._clock.now()
@@ -181,12 +193,12 @@ class Lanes:
         except StoreError:
             return False
         except Exception:  # a defect of ours in the last resort: logged, and the room goes on
-            log.exception("lane.undecided", event=entry.id)
+            log.exception("lane.undecided", event_id=entry.id)
         return True
 
-    async def _refuse(self, entry: Entry, outcome: Outcome, reason: Reason) -> None:
-        """Give up an entry that never got to work."""
-        while not await self._give_up(entry, outcome, reason):
+    async def _drop(self, entry: Entry, reason: Reason) -> None:
+        """Give up an entry that was still waiting."""
+        while not await self._give_up(entry, Outcome.SILENT, reason):
             await self._clock.sleep(STORE_PAUSE_S)
 
     def _later(self, entry: Entry, at: float) -> None:

@@ -19,7 +19,18 @@ from bot.decision import Decision
 from bot.delivery import Content, Delivery, DeliveryAct, DeliveryState
 from bot.event import Room
 from bot.inbox import Entry
-from bot.planning import Piece, Plan, begin_stream, carry_out, mark, message_id_of, waiting, withdraw
+from bot.planning import (
+    CarriedOut,
+    Piece,
+    Plan,
+    RareWord,
+    begin_stream,
+    carry_out,
+    mark,
+    message_id_of,
+    waiting,
+    withdraw,
+)
 from bot.ports import Clock, Platform
 from bot.sending import Sender, Sent
 from bot.settings import CoreSettings
@@ -50,6 +61,7 @@ class Outbox:
         self._settings = settings
         self._queues: dict[str, _Queue] = {}
         self._streams: dict[int, Stream] = {}
+        self._marks: set[asyncio.Future[None]] = set()
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -62,6 +74,7 @@ class Outbox:
         reply_to: str | None = None,
         instead_of: Sequence[str] = (),
         take_back: Sequence[str] = (),
+        rare: RareWord | None = None,
         write: Operation[object] | None = None,
     ) -> bool:
         """Commit the decision on ``entry``, its deliveries and what else it writes – all of it, or nothing
@@ -69,6 +82,7 @@ class Outbox:
 
         ``contents`` are split to the platform's size. ``instead_of``: messages of ours that they replace,
         by edits where there is one for a part. ``take_back``: messages of ours to recall.
+        ``rare``: what keeps the contents from being said too often.
         """
         room = entry.event.room
         can = self._platforms[room.platform].capabilities
@@ -83,15 +97,17 @@ class Outbox:
             reply_to=reply_to,
             take_back=(*left, *take_back) if can.recalls else (),
             may_stream=can.streams,
+            rare=rare,
             write=write,
         )
         stream = self._streams.get(entry.id)
         if stream is not None:
             await stream.settle()
         done = await self._commit(plan)
-        if done:
-            log.info("decided", outcome=decision.outcome.value, reason=decision.reason.value, **decision.details)
-        return done
+        if done is not None and done.decision is not None:
+            made = done.decision
+            log.info("decided", outcome=made.outcome.value, reason=made.reason.value, **made.details)
+        return done is not None
 
     async def post(
         self, origin: str, room: Room, contents: Sequence[Content], *, write: Operation[object] | None = None
@@ -100,7 +116,8 @@ class Outbox:
         origin plans nothing and returns False."""
         parts = _parts(contents, self._platforms[room.platform].capabilities.max_chars)
         pieces, _ = _pieces(parts, ())
-        return await self._commit(Plan(origin, room, pieces, planned_at=self._clock.now(), write=write))
+        plan = Plan(origin, room, pieces, planned_at=self._clock.now(), write=write)
+        return await self._commit(plan) is not None
 
     async def withdraw(self, room: Room, event_ids: Sequence[int]) -> None:
         """Send nothing more for these events; returns when nothing of theirs is on its way any more."""
@@ -115,13 +132,13 @@ class Outbox:
             queue.moved.clear()
             await queue.moved.wait()
 
-    async def _commit(self, plan: Plan) -> bool:
+    async def _commit(self, plan: Plan) -> CarriedOut | None:
         committed = self._store.submit(partial(carry_out, plan=plan))
 
-        def send(done: asyncio.Future[list[Delivery] | None]) -> None:
+        def send(done: asyncio.Future[CarriedOut | None]) -> None:
             # On the commit, not on the caller: a cancelled caller must not leave a planned delivery lying.
-            if not done.cancelled() and done.exception() is None:
-                for delivery in done.result() or ():
+            if not done.cancelled() and done.exception() is None and (carried := done.result()) is not None:
+                for delivery in carried.deliveries:
                     # A stream was opened before, perhaps by a life that died before it knew the message's id.
                     self._enqueue(delivery, attempted_before=delivery.act is DeliveryAct.STREAM)
 
@@ -129,7 +146,7 @@ class Outbox:
         planned = await asyncio.shield(committed)
         if plan.entry is not None:
             self._streams.pop(plan.entry.id, None)
-        return planned is not None
+        return planned
 
     # ── streams ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -204,7 +221,8 @@ class Outbox:
         stream = self._streams.get(delivery.event_id) if delivery.event_id is not None else None
         is_stream = delivery.act is DeliveryAct.STREAM
         if is_stream and delivery.message_id is None:
-            # It may have been sent with its first words while its completion was being planned.
+            # Its first words may have left while its completion was being planned, or in an earlier life.
+            attempted_before = True
             delivery = replace(
                 delivery, message_id=await self._store.read(partial(message_id_of, delivery_id=delivery.id))
             )
@@ -216,11 +234,17 @@ class Outbox:
         if sent.state in (DeliveryState.UNDELIVERABLE, DeliveryState.UNCERTAIN):
             log.error("outbox.not_sent", delivery=delivery.id, state=sent.state.value, why=sent.error)
         marked = self._store.submit(partial(mark, delivery=delivery, sent=sent, now=self._clock.now()))
-        marked.add_done_callback(_log_failure)
+        self._marks.add(marked)
+        marked.add_done_callback(self._marked)
         if is_stream and delivery.state is DeliveryState.OPEN:
             await asyncio.wait([marked])  # its completion reads the message's id from the table
             if stream is not None:
                 stream.begin(sent)
+
+    def _marked(self, done: asyncio.Future[None]) -> None:
+        self._marks.discard(done)
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.error("outbox.mark_failed", error=str(error))  # sent again at the next start, under its key
 
     # ── health and the end ───────────────────────────────────────────────────────────────────────────
 
@@ -228,10 +252,14 @@ class Outbox:
         """Deliveries on their way, over all rooms."""
         return sum(len(queue.waiting) for queue in self._queues.values())
 
+    def busy(self) -> bool:
+        """Whether a delivery is on its way, or the mark of one."""
+        return bool(self._marks) or self.waiting() > 0
+
     async def idle(self) -> None:
         """Returns when every delivery has left or was given up."""
-        while runners := [queue.runner for queue in self._queues.values() if queue.runner]:
-            await asyncio.wait(runners)
+        while working := [*self._marks, *(queue.runner for queue in self._queues.values() if queue.runner)]:
+            await asyncio.wait(working)
 
     async def close(self, grace_s: float = 0.0) -> None:
         """Give deliveries on their way ``grace_s``, then let go: what is planned stays planned."""
@@ -240,7 +268,7 @@ class Outbox:
             await asyncio.wait(runners, timeout=grace_s)
         for task in runners:
             task.cancel()
-        await asyncio.gather(*runners, return_exceptions=True)
+        await asyncio.gather(*runners, *self._marks, return_exceptions=True)
         for stream in self._streams.values():
             await stream.settle()
 
@@ -313,8 +341,3 @@ def _pieces(parts: Sequence[Content], instead_of: Sequence[str]) -> tuple[tuple[
 
 def _first_part(text: str, platform: Platform) -> str:
     return (split(text, platform.capabilities.max_chars) or [text])[0]
-
-
-def _log_failure(done: asyncio.Future[None]) -> None:
-    if not done.cancelled() and (error := done.exception()) is not None:
-        log.error("outbox.mark_failed", error=str(error))  # it is sent again at the next start, under its key

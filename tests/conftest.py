@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
@@ -78,6 +79,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if STRICT and reporter is not None and reporter.stats.get("skipped") and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter.write_line("\nMAODOU_STRICT=1: a skipped test fails this run", red=True)
+
+
+# ── the log ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def pytest_configure() -> None:
+    """Our log goes to pytest's, which shows it where a test fails; with plain tracebacks, which read no files."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
 
 
 # ── the event loop ───────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,5 @@
 """The commands that every room has, whatever is installed: ``/help``, ``/why``, ``/stop``, ``/mute``,
-``/settings``, ``/my`` and ``/forget``. One module each; ``maodou/app.py`` adds them to the registry."""
+``/settings``, ``/my`` and ``/forget``. One module each; ``bot/core.py`` adds them to the registry."""
 
 from __future__ import annotations
 
