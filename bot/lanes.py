@@ -156,7 +156,8 @@ class Lanes:
             lane.current = entry = lane.entries.popleft()
             lane.since = self._clock.now()
             with bound_contextvars(event_id=entry.id, room=room_key):
-                await self._decide(entry, lane)
+                while not await self._decide(entry, track, lane):
+                    await self._clock.sleep(STORE_PAUSE_S)
             lane.current = lane.work = lane.ended_by = None
         del self._lanes[room_key, track]  # no await since the loop's last look: nothing came in between
 
