@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError
 
 from adapters.web.settings import WebSettings
 from bot.errors import UsageError
-from bot.logs import MIN_SECRET_CHARS, LogSettings, Secrets
+from bot.logs import MIN_SECRET_CHARS, LogSettings, Secrets, configure
 from bot.room_settings import CORE_SETTINGS, Setting
 from bot.settings import CoreSettings
 from bot.store import StoreSettings
@@ -160,6 +160,14 @@ def load(path: Path | None = None) -> Settings:
         raise UsageError(explain(error, document, file, Settings, PREFIX)) from error
     except SettingsError as error:
         raise UsageError(f"In the environment: {error}. Lists and sections are written as JSON there.") from error
+
+
+def begin(path: Path | None, *, quiet: bool = False) -> Settings:
+    """How a command begins: the settings, and the log set up by them. ``quiet``: one that talks itself logs
+    warnings alone."""
+    settings = load(path)
+    configure(settings.log.model_copy(update={"level": "warning"}) if quiet else settings.log, settings.secrets())
+    return settings
 
 
 def _read_yaml(file: Path) -> CommentedMap:

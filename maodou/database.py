@@ -6,10 +6,13 @@ that start at once do it one after the other.
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -17,9 +20,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from bot.errors import StoreTooNew
+from bot.errors import StoreTooNew, UsageError
 from bot.store import Store
+from maodou.config import Settings
 from maodou.schema import all_tables
+
+log = structlog.get_logger(__name__)
 
 UPGRADE_LOCK = 0x6D616F646F75  # "maodou": the number of PostgreSQL's advisory lock
 
@@ -34,6 +40,50 @@ class Revision:
     @property
     def is_current(self) -> bool:
         return self.current == self.head
+
+
+def open_store(settings: Settings) -> Store:
+    """The installation's store, on this version's tables.
+
+    Raises ``UsageError`` when there is no place for it, ``StoreTooNew`` for a newer version's database, and
+    ``StoreError`` when it takes no write. Blocks: for the start and for commands.
+    """
+    return open_and_upgrade(settings)[0]
+
+
+def open_and_upgrade(settings: Settings) -> tuple[Store, Revision]:
+    """:func:`open_store`, and where the database stood before."""
+    make_data_dir(settings.data_dir)
+    check_driver(settings)
+    store = Store.open(settings.store)
+    try:
+        before = upgrade(store)
+    except BaseException:
+        store.close()
+        raise
+    if not before.is_current:
+        log.info("database.upgraded", before=before.current, now=before.head)
+    return store, before
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Raises ``UsageError`` when it is not there and cannot be made, or cannot be written to."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"The data folder {data_dir} cannot be made: {error.strerror}. Set MAODOU_DATA_DIR."
+        ) from error
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise UsageError(f"The data folder {data_dir} cannot be written to: change its rights, or set MAODOU_DATA_DIR.")
+
+
+def check_driver(settings: Settings) -> None:
+    """Raises ``UsageError`` when the configured database's driver is not installed."""
+    if settings.database_url.startswith("postgresql") and importlib.util.find_spec("psycopg") is None:
+        raise UsageError(
+            "`database` is PostgreSQL, and its driver is missing: make setup ALL=1, or pip install -e '.[postgres]'."
+        )
 
 
 def revision(store: Store) -> Revision:

@@ -65,6 +65,13 @@ def upgrade() -> None:
     op.create_index("ix_deliveries_message_id", "deliveries", ["message_id"], unique=False)
     op.create_index("ix_deliveries_room_id", "deliveries", ["room", "id"], unique=False)
     op.create_table(
+        "discord_interactions",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_discord_interactions")),
+    )
+    op.create_table(
         "feedback",
         sa.Column("room", sa.Text(), nullable=False),
         sa.Column("message_id", sa.Text(), nullable=False),
@@ -274,6 +281,7 @@ def downgrade() -> None:
     op.drop_table("inbox")
     op.drop_table("forgotten")
     op.drop_table("feedback")
+    op.drop_table("discord_interactions")
     op.drop_index("ix_deliveries_room_id", table_name="deliveries")
     op.drop_index("ix_deliveries_message_id", table_name="deliveries")
     op.drop_index("ix_deliveries_event_id", table_name="deliveries")

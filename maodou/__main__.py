@@ -1,0 +1,5 @@
+"""``python -m maodou`` is ``maodou``."""
+
+from maodou.cli import main
+
+main()

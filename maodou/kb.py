@@ -1,0 +1,176 @@
+"""``maodou kb …``: the knowledge bases from the command line. A running room sees a change within seconds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rag.library import Library, SyncReport
+
+app = typer.Typer(help="Knowledge bases: add, list, remove documents; ask them.", no_args_is_help=True)
+
+KbOption = Annotated[str, typer.Option("--kb", help="The knowledge base.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON, for programs.")]
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="A folder or a file: Markdown, text, HTML.")],
+    kb: KbOption = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a knowledge base in step with a folder: new, changed and removed files."""
+    with library(context) as shelf, progress(as_json) as show:
+        report = shelf.add(path, kb, show)
+    if as_json:
+        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
+    else:
+        typer.echo(_told(report))
+    if report.refused:
+        from rag.readers import REFUSALS
+
+        for source, reason in report.refused:
+            typer.echo(f"Not taken in: {source}: {REFUSALS[reason].en}", err=True)
+        raise typer.Exit(1)
+
+
+def _told(report: SyncReport) -> str:
+    counts = {
+        "added": len(report.added),
+        "changed": len(report.changed),
+        "removed": len(report.removed),
+        "unchanged": report.unchanged,
+        "not taken in": len(report.refused),
+    }
+    said = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no document found"
+    return f"{report.base}: {said}; {report.chunks} passages."
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    kb: Annotated[str | None, typer.Option("--kb", help="List its documents.", show_default=False)] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The knowledge bases; with --kb, the documents of one."""
+    with library(context) as shelf:
+        rows: list[Any] = list(shelf.bases() if kb is None else shelf.list(kb))
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False))
+        return
+    if not rows:
+        typer.echo("There is no knowledge base yet: maodou kb add FOLDER" if kb is None else f"{kb} is empty.")
+        return
+    columns = (
+        ("name", "documents", "refused", "chunks") if kb is None else ("source", "status", "reason", "chunks", "bytes")
+    )
+    print_table(columns, [[str(getattr(row, column)) for column in columns] for row in rows])
+
+
+@app.command()
+def remove(
+    context: typer.Context,
+    source: Annotated[
+        str | None, typer.Argument(help="A file or folder, as `kb list` shows it; without it, the whole base.")
+    ] = None,
+    kb: Annotated[str, typer.Option("--kb", help="The knowledge base.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Take documents out of a knowledge base, or the base with all of them. The files themselves stay."""
+    from bot.errors import UsageError
+
+    if not kb:
+        raise UsageError("Say which knowledge base: maodou kb remove [SOURCE] --kb NAME.")
+    with library(context) as shelf:
+        removed = shelf.remove(kb, source)
+    typer.echo(json.dumps({"removed": removed}) if as_json else f"{kb}: {removed} documents taken out.")
+
+
+@app.command()
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="As a member would write it.")],
+    kb: KbOption = "default",
+    addressed: Annotated[bool, typer.Option("--addressed", help="As if the bot had been mentioned.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """What the bot would do with a message: answer it, or stay silent, and why."""
+    import asyncio
+
+    from bot.reasons import sentence
+    from maodou.asking import ask as ask_base
+    from maodou.config import begin
+    from maodou.database import open_store
+    from maodou.documents import Documents
+
+    settings = begin(context.obj, quiet=True)
+    store = open_store(settings)
+    try:
+        with Documents.open(settings, store) as documents:
+            documents.library.base(kb)
+            asked = asyncio.run(ask_base(documents, question, kb, addressed=addressed))
+    finally:
+        store.close()
+    if as_json:
+        typer.echo(json.dumps(asked.as_json(), ensure_ascii=False))
+        return
+    typer.echo(f"{asked.decision} ({asked.score:.2f}): {sentence(asked.reason, 'en')}")
+    if asked.answer:
+        typer.echo(f"\n{asked.answer}\n")
+    for number, citation in enumerate(asked.citations, start=1):
+        typer.echo(
+            f"[{number}] {citation.source} › {citation.heading}"
+            if citation.heading
+            else f"[{number}] {citation.source}"
+        )
+
+
+# ── what the commands share ──────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def library(context: typer.Context) -> Iterator[Library]:
+    from maodou.config import begin
+    from maodou.database import open_store
+    from rag.library import Library
+
+    settings = begin(context.obj, quiet=True)
+    store = open_store(settings)
+    try:
+        yield Library(store, settings.knowledge)
+    finally:
+        store.close()
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[int, int, str], None] | None]:
+    """A progress bar on stderr, where a person looks on."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("")
+        yield lambda done, total, source: bar.update(task, completed=done, total=total, description=source[-60:])
+
+
+def print_table(columns: tuple[str, ...], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

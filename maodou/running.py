@@ -1,0 +1,43 @@
+"""``maodou up`` and ``maodou chat``: open the app, tell where it is, run it to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import typer
+
+from adapters.web.adapter import WebPlatform
+from bot.ports import Clock, Platform
+from bot.store import Store
+from maodou.app import App
+from maodou.config import Settings
+from maodou.platforms import configured_platforms
+from maodou.terminal import Terminal
+
+
+def run_up(settings: Settings) -> None:
+    """Until it is stopped. Raises ``UsageError`` and ``StoreError`` with sentences for the operator."""
+    with App.open(settings, configured_platforms) as app:
+        asyncio.run(app.run(lambda: announce(app)))
+
+
+def announce(app: App) -> None:
+    """Where the rooms are, and the link that makes a browser the operator's."""
+    for platform in app.platforms.values():
+        if isinstance(platform, WebPlatform):
+            typer.echo(f"\n  毛豆 Maodou    {platform.room_url}\n  operator      {platform.operator_link()}\n")
+        else:
+            typer.echo(f"  {platform.name}: connected")
+    typer.echo("  Ctrl-C stops it.\n")
+
+
+def run_chat(settings: Settings) -> None:
+    """Until the input ends (Ctrl-D)."""
+
+    def terminal(settings: Settings, store: Store, clock: Clock) -> Sequence[Platform]:
+        return [Terminal(clock)]
+
+    typer.echo("Write to the room; @maodou addresses it. Ctrl-D ends.\n", err=True)
+    with App.open(settings, terminal) as app:
+        asyncio.run(app.run())
