@@ -66,7 +66,7 @@ class Answering:
     async def gate(self, turn: Turn) -> Ending | None:
         """Ask the knowledge whether it can answer; for an unasked answer, leave people time to answer first."""
         async with self._thinking(turn.message):
-            question = await self._question(turn)
+            question = self._question(turn)
             judgement = turn.judgement = await self._knowledge.judge(question)
         details = {"score": round(judgement.score, 3)}
         match judgement.verdict:
@@ -85,7 +85,7 @@ class Answering:
         if judgement is None:
             raise RuntimeError("the gate comes before the answer")
         message = turn.message
-        question = await self._question(turn)
+        question = self._question(turn)
         text, citations, stream, hidden = "", dict[int, Citation](), None, False
         began = self._clock.now()
         async with self._thinking(message):
@@ -107,17 +107,15 @@ class Answering:
 
     # ── their parts ──────────────────────────────────────────────────────────────────────────────────
 
-    async def _question(self, turn: Turn) -> Question:
+    def _question(self, turn: Turn) -> Question:
         message, count = turn.message, self._settings.context_messages
-        context = await self._store.read(
-            partial(window, room_key=message.room.key, before_id=turn.entry.id, count=count)
-        )
+        earlier = partial(window, room_key=message.room.key, before_id=turn.entry.id, count=count)
         return Question(
             text=message.text[: self._settings.max_question_chars],
             bases=turn.values[KNOWLEDGE],
             addressed=message.addressed,
             language=turn.language,
-            context=context,
+            earlier=partial(self._store.read, earlier),
             eagerness=turn.values[UNASKED],
         )
 

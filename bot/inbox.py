@@ -25,12 +25,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A committed event that waits for its decision. ``id`` grows in the order of arrival."""
+    """A committed event that waits for its decision. ``id`` grows in the order of arrival; ``recovered``: an
+    earlier life of this process may have begun to work on it."""
 
     id: int
     event: Event
     received_at: float
     due_at: float | None = None
+    recovered: bool = False
 
 
 class Dispatcher(Protocol):
@@ -85,7 +87,7 @@ class Inbox:
 
 def entry_of(row: RowMapping) -> Entry:
     """The entry that a row of ``inbox`` keeps; the row must have its payload."""
-    return Entry(row["id"], load_event(row["payload"]), row["received_at"], row["due_at"])
+    return Entry(row["id"], load_event(row["payload"]), row["received_at"], row["due_at"], recovered=True)
 
 
 def _undecided(connection: Connection) -> Sequence[RowMapping]:

@@ -107,16 +107,21 @@ class Utterance:
     ours: bool = False
 
 
+async def _nothing_earlier() -> tuple[Utterance, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A message as the knowledge sees it. ``bases`` are the knowledge bases this room may read: they are part
-    of every query, and nothing else may be read for it."""
+    of every query, and nothing else may be read for it. ``await earlier()``: the room's last messages, oldest
+    first – read from the database only when somebody asks, since most questions stand alone."""
 
     text: str
     bases: tuple[str, ...]
     addressed: Addressed = Addressed.NONE
     language: str = "zh"
-    context: tuple[Utterance, ...] = ()
+    earlier: Callable[[], Awaitable[tuple[Utterance, ...]]] = _nothing_earlier
     eagerness: Eagerness | None = None
 
 
