@@ -1,0 +1,71 @@
+"""``python -m benchmarks chaos --kills N [--database URL] [--seed S]``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.chaos.breaks import Break
+from benchmarks.chaos.database import fresh_database
+from benchmarks.chaos.driver import PAUSE_SHARE, BotFailed, ChaosPlan, Driver
+from benchmarks.chaos.points import Point
+
+
+def main(argv: Sequence[str]) -> int:
+    """Prints the report as one JSON object on the last line; 1 when a promise was broken."""
+    arguments = _parser().parse_args(argv)
+    with _folder(arguments.keep) as folder, fresh_database(arguments.database, folder) as url:
+        plan = ChaosPlan(
+            kills=arguments.kills,
+            database=url,
+            folder=folder,
+            seed=arguments.seed,
+            points=arguments.point or tuple(Point),
+            random_share=arguments.random_share,
+            pause_share=arguments.pause_share,
+            breaks=arguments.breaks,
+        )
+        driver = Driver(plan)
+        try:
+            report = asyncio.run(driver.run())
+        except BotFailed as failure:
+            sys.stderr.write(f"{failure}\n")
+            return 1
+    counted = report.counted
+    sys.stderr.write(
+        f"{report.wall_s:.0f} s; {report.redelivered} events delivered again, {report.absorbed} sends absorbed by "
+        f"their key; questions lost {counted.lost}, duplicated {counted.duplicated}, "
+        f"out of order {counted.out_of_order}\n"
+    )
+    sys.stdout.write(json.dumps(report.as_json()) + "\n")
+    return 0 if report.holds else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks chaos", description=__doc__)
+    parser.add_argument("--kills", type=int, required=True, help="how often the bot is killed")
+    parser.add_argument("--database", help="SQLite file or PostgreSQL server; without it a temporary SQLite file")
+    parser.add_argument("--seed", type=int, default=0, help="of the script and of the kills")
+    parser.add_argument("--keep", type=Path, help="keep the bot's log and the database in this folder")
+    # What the tests of the benchmark itself use: aim at some points only, and break a mechanism to see red.
+    parser.add_argument("--point", type=Point, action="append", help=argparse.SUPPRESS)
+    parser.add_argument("--random-share", type=float, default=0.5, help=argparse.SUPPRESS)
+    parser.add_argument("--pause-share", type=float, default=PAUSE_SHARE, help=argparse.SUPPRESS)
+    parser.add_argument("--break", dest="breaks", type=Break, help=argparse.SUPPRESS)
+    return parser
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix="maodou-chaos-") as folder:
+        yield Path(folder)
