@@ -32,17 +32,20 @@ class PressCall(MessageCall):
     button: int = Field(ge=0, lt=100)
 
 
-def api_routes(site: Site) -> APIRouter:
+async def _caller(request: Request) -> WebMember:
+    site: Site = request.app.state.site
+    found = await site.member(request)
+    if found is None:
+        raise Stranger(texts.NOT_A_MEMBER)
+    return found
+
+
+Caller = Annotated[WebMember, Depends(_caller)]
+
+
+def _routes(site: Site) -> APIRouter:
     router = APIRouter(prefix="/api")
     markdown = Markdown(site.room.mentions)
-
-    async def member(request: Request) -> WebMember:
-        found = await site.member(request)
-        if found is None:
-            raise Stranger(texts.NOT_A_MEMBER)
-        return found
-
-    Caller = Annotated[WebMember, Depends(member)]
 
     @router.post("/react")
     async def react(call: ReactCall, caller: Caller) -> dict[str, bool]:
@@ -79,8 +82,10 @@ def api_routes(site: Site) -> APIRouter:
     return router
 
 
-def add_error_answers(app: FastAPI, site: Site) -> None:
-    """Errors as a sentence in the member's language."""
+def add_api(app: FastAPI, site: Site) -> None:
+    """The calls, and errors as a sentence in the member's language."""
+    app.state.site = site
+    app.include_router(_routes(site))
 
     @app.exception_handler(MemberError)
     async def member_error(request: Request, error: MemberError) -> JSONResponse:

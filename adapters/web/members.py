@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from adapters.web.identity import DAY_S
 from adapters.web.names import Name
 from adapters.web.tables import web_links, web_members
+from bot import audit
 from bot.errors import MemberError
 from bot.event import Member, Role
 from bot.ports import Clock
@@ -71,16 +72,26 @@ class Members:
         statement = update(web_members).where(web_members.c.id == member.id).values(seen_at=now)
         await self._store.write(lambda connection: connection.execute(statement))
 
-    async def set_role(self, member_id: str, role: Role) -> Role | None:
-        """Returns the role before, None for a member who is not known. ``OPERATOR`` is kept as ``OWNER``: who the
-        operators are is for the core to know."""
+    async def set_role(self, member_id: str, role: Role, *, who: str, scope: str) -> Role | None:
+        """Returns the role before, None for a member who is not known; the change is audited. ``OPERATOR`` is kept
+        as ``OWNER``: who the operators are is for the core to know."""
         kept = min(role, Role.OWNER)
+        mine = web_members.c.id == member_id
 
         def change(connection: Connection) -> Role | None:
-            old = connection.execute(select(web_members.c.role).where(web_members.c.id == member_id)).scalar()
-            if old is None:
-                return None
-            connection.execute(update(web_members).where(web_members.c.id == member_id).values(role=int(kept)))
+            old: int | None = connection.execute(select(web_members.c.role).where(mine)).scalar()
+            if old is None or old == kept:
+                return None if old is None else kept
+            connection.execute(update(web_members).where(mine).values(role=int(kept)))
+            audit.record(
+                connection,
+                at=self._clock.now(),
+                who=who,
+                scope=scope,
+                what=f"role.{member_id}",
+                old=Role(old).name.lower(),
+                new=kept.name.lower(),
+            )
             return Role(old)
 
         return await self._store.write(change)

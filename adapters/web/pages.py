@@ -18,7 +18,6 @@ from adapters.web.members import WebMember
 from adapters.web.names import read_name
 from adapters.web.site import HOUR_S, Site
 from bot.errors import MemberError, StoreError
-from bot.event import Role
 
 HERE = Path(__file__).parent
 WRONG_PASSWORD_PAUSE_S = 0.5
@@ -86,7 +85,7 @@ def page_routes(site: Site, pages: Pages) -> APIRouter:
             wanted = read_name(name, bot_names=site.settings.bot_names, max_chars=site.settings.max_name_chars)
             member = await site.members.join(wanted, known.id if known else None)
             if site.is_operator(request):
-                await site.members.set_role(member.id, Role.OWNER)
+                await site.crown(member)
         except MemberError as error:
             return pages.join(request, member=known, error=error.in_language(language), name=name)
         except StoreError:
@@ -111,12 +110,19 @@ def page_routes(site: Site, pages: Pages) -> APIRouter:
             return pages.notice(request, texts.LINK_SPENT.in_language(site.language(request)), 403)
         member = await site.member(request)
         if member is not None:
-            await site.members.set_role(member.id, Role.OWNER)
+            await site.crown(member)
         response = RedirectResponse("/console/", 303)
         _set_cookie(
             site, response, OPERATOR_COOKIE, site.signatures.sign_operator(), site.settings.operator_hours * HOUR_S
         )
         return response
+
+    @router.get("/console")
+    @router.get("/console/")
+    async def console(request: Request) -> Response:
+        if not site.is_operator(request):
+            return pages.notice(request, texts.OPERATORS_ONLY.in_language(site.language(request)), 403)
+        return RedirectResponse(f"/console/{site.language(request)}/", 303)
 
     @router.get("/files/{ref}/{name}")
     async def file(request: Request, ref: str, name: str) -> Response:

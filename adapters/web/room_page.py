@@ -45,14 +45,16 @@ UNCHANGED: dict[str, Any] = {"__type__": "update"}
 """Gradio's word for leaving a component as it is."""
 
 
-def mount_room(app: FastAPI, site: Site, versions: Mapping[str, str]) -> None:
+def mount_room(app: FastAPI, site: Site, versions: Mapping[str, str], uploads: Path) -> None:
+    """``uploads``: the one folder from which a message's files are taken."""
+
     async def visitor(request: Request) -> str | None:
         member = await site.member(request)
         return member.id if member is not None else None
 
     gr.mount_gradio_app(
         app,
-        make_room(site),
+        make_room(site, uploads),
         "/room",
         auth_dependency=visitor,
         footer_links=[],
@@ -69,7 +71,9 @@ def mount_room(app: FastAPI, site: Site, versions: Mapping[str, str]) -> None:
     )
 
 
-def make_room(site: Site) -> gr.Blocks:
+def make_room(site: Site, uploads: Path) -> gr.Blocks:
+    blocks: gr.Blocks
+
     async def live(request: gr.Request) -> AsyncIterator[dict[str, Any]]:
         """The room's picture, again whenever it changed; a heartbeat in between."""
         member = await site.member(request)
@@ -95,7 +99,7 @@ def make_room(site: Site) -> gr.Blocks:
             member = await site.member(request)
             if member is None:
                 raise MemberError(texts.NOT_A_MEMBER)
-            await _do(site, member, box or {}, act)
+            await _do(site, member, box or {}, act, uploads)
         except MemberError as error:
             return gr.skip(), _outcome(act, error.in_language(language))
         except StoreError as error:
@@ -139,7 +143,7 @@ def make_room(site: Site) -> gr.Blocks:
     return blocks
 
 
-async def _do(site: Site, member: WebMember, box: Mapping[str, Any], act: str) -> None:
+async def _do(site: Site, member: WebMember, box: Mapping[str, Any], act: str, uploads: Path) -> None:
     """A new message, or the changed text of an old one. ``act`` is what the script says about it, as JSON."""
     said = _read_act(act)
     text = str(box.get("text") or "")
@@ -148,6 +152,8 @@ async def _do(site: Site, member: WebMember, box: Mapping[str, Any], act: str) -
         await site.posting.edit(member, edited, text)
         return
     files = tuple((Path(path).name, Path(path)) for path in box.get("files") or ())
+    if not all(path.is_relative_to(uploads) and ".." not in path.parts for _, path in files):
+        raise MemberError(texts.NOT_HERE)
     if not text.strip() and not files:
         return
     draft = str(said.get("draft") or "")[:64]

@@ -20,7 +20,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.web import texts
-from adapters.web.api import add_error_answers, api_routes
+from adapters.web.api import add_api
 from adapters.web.gate import Gate
 from adapters.web.pages import HERE, Pages, page_routes
 from adapters.web.settings import WebSettings
@@ -30,6 +30,7 @@ from bot.errors import UsageError
 log = structlog.get_logger(__name__)
 
 STOP_WITHIN_S = 3
+START_LOOKED_AT_EVERY_S = 0.02
 STATIC = HERE / "static"
 
 
@@ -64,12 +65,22 @@ class Server:
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             taken = socket.socket(family, kind, protocol)
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            taken.bind(address)
+            try:
+                taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                taken.bind(address)
+            except OSError:
+                taken.close()
+                raise
         except OSError as error:
             raise UsageError(_cannot_bind(host, port, error)) from error
         self._port = taken.getsockname()[1]
         self._socket = taken
+
+    def release(self) -> None:
+        """Give the address back; for whoever only wanted to know whether it is free."""
+        if self._socket is not None and not self.serving:
+            self._socket.close()
+            self._socket = None
 
     @property
     def url(self) -> str:
@@ -88,9 +99,11 @@ class Server:
         )
         server = _Server(config)
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
-        self.serving = True
-        log.info("web.serving", url=self.url)
         try:
+            while not server.started and not serving.done():
+                await asyncio.sleep(START_LOOKED_AT_EVERY_S)  # noqa: ASYNC110 – uvicorn has no event for it
+            self.serving = server.started
+            log.info("web.serving", url=self.url)
             await asyncio.shield(serving)
             raise RuntimeError("the web server ended by itself")
         finally:
@@ -110,11 +123,16 @@ def _cannot_bind(host: str, port: int, error: OSError) -> str:
     return f"The web room cannot listen on {host}, port {port}: {error.strerror or error}."
 
 
+def uploads_in(folder: Path) -> Path:
+    """Where Gradio keeps what browsers upload, until it is sent or a day old."""
+    return (folder / "uploads").resolve()
+
+
 def make_app(site: Site, folder: Path) -> FastAPI:
     """The whole site. Slow, because it imports Gradio: call it off the event loop."""
     os.environ |= {
         "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_TEMP_DIR": str(folder / "uploads"),
+        "GRADIO_TEMP_DIR": str(uploads_in(folder)),
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
@@ -124,12 +142,11 @@ def make_app(site: Site, folder: Path) -> FastAPI:
     versions = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for path in STATIC.iterdir()}
     pages = Pages(site, versions)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    add_error_answers(app, site)
+    add_api(app, site)
     app.include_router(page_routes(site, pages))
-    app.include_router(api_routes(site))
     app.mount("/static", StaticFiles(directory=STATIC))
     _add_icons(app)
-    mount_room(app, site, versions)
+    mount_room(app, site, versions, uploads_in(folder))
     mount_console(app, site, versions)
     app.add_middleware(Doors, site=site, pages=pages)
     app.add_middleware(Gate, hosts=_hosts(site.settings), public_host=urlsplit(site.settings.public_url).netloc)
@@ -162,7 +179,7 @@ class Doors:
         path = request.url.path.rstrip("/")
         if path == "/room" and await self._site.member(request) is None:
             return RedirectResponse("/join", 303)
-        if path == "/console" and not self._site.is_operator(request):
+        if path in {"/console/zh", "/console/en"} and not self._site.is_operator(request):
             return self._pages.notice(request, texts.OPERATORS_ONLY.in_language(self._site.language(request)), 403)
         return None
 

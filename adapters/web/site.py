@@ -17,6 +17,7 @@ from adapters.web.texts import ROOM_NAME, page_texts
 from adapters.web.throttle import Throttle
 from adapters.web.transcript import hue
 from bot.event import Role
+from bot.scopes import scope_of
 
 HOUR_S = 3600.0
 
@@ -52,6 +53,15 @@ class Site:
     def is_operator(self, request: Asked) -> bool:
         cookie = request.cookies.get(OPERATOR_COOKIE)
         return self.signatures.is_operator(cookie, max_age_s=self.settings.operator_hours * HOUR_S)
+
+    async def who(self, request: Asked) -> str:
+        """The operator's name for the audit: the member in the same browser, if there is one."""
+        member = await self.member(request)
+        return member.member.key if member is not None else "operator:console"
+
+    async def crown(self, member: WebMember) -> None:
+        """The operator's own member runs the room."""
+        await self.members.set_role(member.id, Role.OWNER, who="operator:link", scope=scope_of(self.room.room))
 
     def language(self, request: Asked) -> str:
         """The language that was chosen, else the one the browser asks for first that we have."""

@@ -60,7 +60,7 @@ TO_ROOM = Text(zh="去聊天室", en="To the room")
 
 _PAGE = {
     "botName": BOT_NAME,
-    "placeholder": Text(zh="说点什么…  @毛豆 可以提问", en="Say something…  ask with @maodou"),
+    "placeholder": Text(zh="说点什么，@毛豆 提问", en="Message, or ask @maodou"),
     "you": Text(zh="您", en="you"),
     "present": Text(zh="{n} 人在线", en="{n} here"),
     "reply": Text(zh="回复", en="Reply"),

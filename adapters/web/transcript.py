@@ -122,5 +122,5 @@ def _file(ref: str, name: str, kind: str, size_bytes: int) -> Shown:
 
 
 def hue(member_id: str) -> int:
-    """The colour of a member's avatar, in degrees; steps of 30, so that neighbours can be told apart."""
-    return hashlib.sha256(member_id.encode()).digest()[0] % 12 * 30
+    """The colour of a member's avatar, in degrees; steps of 20, so that neighbours can be told apart."""
+    return hashlib.sha256(member_id.encode()).digest()[0] % 18 * 20

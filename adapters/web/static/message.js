@@ -78,29 +78,40 @@
     return node;
   }
 
-  function reaction(message, emoji, label, page) {
-    const members = message.reactions[emoji] ?? [];
-    const node = button("thumb", emoji, "react", emoji);
+  function thumb(cls, emoji, label, act) {
+    const node = act ? button(cls, undefined, act, emoji) : el("span", cls);
+    node.append(el("i", emoji === "👍" ? "hand" : "hand down"));
     node.title = label;
     node.setAttribute("aria-label", label);
-    node.setAttribute("aria-pressed", String(members.includes(page.me.id)));
+    return node;
+  }
+
+  function reaction(message, emoji, label, page, mine) {
+    const members = message.reactions[emoji] ?? [];
+    const node = thumb("thumb", emoji, label, mine ? null : "react");
+    if (!mine) node.setAttribute("aria-pressed", String(members.includes(page.me.id)));
     if (members.length) node.append(el("span", "n", String(members.length)));
     return node;
   }
 
+  // The bot's answers can always be judged; under other messages stand only the reactions they got.
+  function thumbs(message, page) {
+    const row = el("div", "thumbs");
+    const mine = message.author === page.me.id;
+    for (const [emoji, label] of [["👍", page.texts.good], ["👎", page.texts.bad]]) {
+      if (message.ours || message.reactions[emoji]?.length) row.append(reaction(message, emoji, label, page, mine));
+    }
+    return row;
+  }
+
   function acts(message, page) {
     const row = el("div", "acts");
-    const mine = message.author === page.me.id;
-    if (!mine) {
-      row.append(
-        reaction(message, "👍", page.texts.good, page),
-        reaction(message, "👎", page.texts.bad, page),
-      );
+    if (message.author === page.me.id) {
+      row.append(button("act", page.texts.reply, "reply"), button("act", page.texts.edit, "edit"), button("act", page.texts.recall, "recall"));
     } else {
-      for (const [emoji, members] of Object.entries(message.reactions)) row.append(el("span", "thumb got", `${emoji} ${members.length}`));
+      if (!message.ours) row.append(thumb("act", "👍", page.texts.good, "react"));
+      row.append(button("act", page.texts.reply, "reply"));
     }
-    row.append(button("act", page.texts.reply, "reply"));
-    if (mine) row.append(button("act", page.texts.edit, "edit"), button("act", page.texts.recall, "recall"));
     if (page.mayAskWhy) row.append(button("act", page.texts.why, "why"));
     return row;
   }
@@ -150,14 +161,17 @@
       bubble.append(text);
     }
     for (const attached of said.files) bubble.append(file(attached));
+    const held = el("div", "held");
+    held.append(bubble, acts(said, page));
     const body = el("div", "body");
-    body.append(who, bubble);
+    body.append(who, held);
     if (said.buttons) {
       const row = el("div", "buttons");
       said.buttons.forEach((label, index) => row.append(button("press", label, "press", index)));
       body.append(row);
     }
-    body.append(acts(said, page));
+    const given = thumbs(said, page);
+    if (given.children.length) body.append(given);
     node.append(avatar(name, said.hue, said.ours), body);
     return node;
   }
