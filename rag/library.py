@@ -9,7 +9,6 @@ which an index notices (:mod:`rag.index`).
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +16,7 @@ from pathlib import Path
 from threading import Event as Flag
 
 import structlog
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import delete, func, select
 
 from bot.errors import ModelError, UsageError
 from bot.store import Store
@@ -27,7 +26,7 @@ from rag.embedding import Embedder, embedder_of
 from rag.readers import PASSING, Closed, Refusal, Refused
 from rag.settings import KnowledgeSettings
 from rag.tables import bases, documents
-from rag.writing import Chunk, Known, Read, Status, remove_documents, write_batch
+from rag.writing import Chunk, Known, Read, Status, base_id_of, remove_documents, write_batch
 
 log = structlog.get_logger(__name__)
 
@@ -97,12 +96,15 @@ class Library:
         Raises ``UsageError`` when there is nothing at ``path`` or the base's name is no name.
         """
         path = Path(path).absolute()
-        if not path.exists():
-            raise UsageError(f"There is no file or folder at {path}.")
-        base_id = self._base_id(base)
-        root = path if path.is_dir() else path.parent
+        try:
+            root = path if path.is_dir() else path.parent
+            if not path.exists():
+                raise UsageError(f"There is no file or folder at {path}.")
+        except PermissionError:
+            raise UsageError(f"Maodou has no right to read {path}.") from None
         report = SyncReport(base)
         found, closed = self._walk(path, report)
+        base_id = self._base_id(base)
         known = self._known(base_id, root)
         batch: list[Read] = []
         for number, file in enumerate(found, start=1):
@@ -142,14 +144,7 @@ class Library:
         if not name.strip() or len(name) > _MAX_BASE_CHARS or not name.isprintable():
             raise UsageError(f"A knowledge base's name has 1 to {_MAX_BASE_CHARS} printable characters.")
 
-        def find_or_make(connection: Connection) -> int:
-            found = connection.scalar(select(bases.c.id).where(bases.c.name == name))
-            if found is None:
-                row = insert(bases).values(name=name, watermark=0, made_at=time.time())
-                found = connection.execute(row.returning(bases.c.id)).scalar_one()
-            return int(found)
-
-        return self.store.write_now(find_or_make)
+        return self.store.write_now(lambda connection: base_id_of(connection, name))
 
     def _walk(self, path: Path, report: SyncReport) -> tuple[list[readers.Found], list[str]]:
         found: list[readers.Found] = []
@@ -166,11 +161,11 @@ class Library:
 
     def _known(self, base_id: int, root: Path) -> dict[str, Known]:
         columns = documents.c
-        query = select(columns.source, columns.id, columns.hash, columns.status, columns.reason, columns.chunks).where(
+        query = select(columns.source, columns.id, columns.hash, columns.status, columns.reason).where(
             columns.base_id == base_id, columns.root == readers.storable(str(root))
         )
         rows = self.store.read_now(lambda connection: connection.execute(query).all())
-        return {row.source: Known(row.id, row.hash, row.status, row.reason, row.chunks) for row in rows}
+        return {row.source: Known(row.id, row.hash, row.status, row.reason) for row in rows}
 
     def _read(self, file: readers.Found, root: Path, known: Known | None, report: SyncReport) -> Read | None:
         """Read and split one file; None when there is nothing to write."""
@@ -189,9 +184,9 @@ class Library:
             report.refused.append((file.source, refused.reason))
             said = known is not None and known.reason == refused.reason
             same = said and (refused.reason in PASSING or (known is not None and known.hash == digest))
-            return None if same else Read(file.source, known, digest, size, refused.reason)
+            return None if same else Read(file.source, digest, size, refused.reason)
         (report.added if known is None else report.changed).append(file.source)
-        return Read(file.source, known, digest, size, None, split.title_of(text), self._split(file.source, text))
+        return Read(file.source, digest, size, None, split.title_of(text), self._split(file.source, text))
 
     def _hash(self, source: str, data: bytes) -> str:
         settings = self.settings

@@ -74,3 +74,13 @@ vectors = Table(
     Column("vector", LargeBinary, nullable=False),  # float16, little-endian, unit length
     PrimaryKeyConstraint("model", "hash"),
 )
+
+nodes = Table(
+    "kb_nodes",
+    metadata,
+    Column("chunk_id", Id, ForeignKey(chunks.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("base_id", Id, ForeignKey(bases.c.id, ondelete="CASCADE"), nullable=False),
+    Column("node_id", Text, nullable=False),  # LlamaIndex's own id of a chunk that came through its interface
+    Column("node", Text, nullable=False),  # the node as LlamaIndex serialises it, without text and embedding
+    UniqueConstraint("base_id", "node_id"),
+)

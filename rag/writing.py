@@ -5,6 +5,7 @@ Chunks that a changed document still has keep their rows and ids, and so their v
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from bot.errors import UsageError
 from rag.readers import PASSING, Refusal
@@ -32,7 +34,6 @@ class Known:
     hash: str
     status: str
     reason: str
-    chunks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,22 @@ class Read:
     """One file, read: what to write of it."""
 
     source: str
-    known: Known | None
     hash: str
     bytes: int
     reason: Refusal | None = None
     title: str = ""
     chunks: tuple[Chunk, ...] = ()
+
+
+def base_id_of(connection: Connection, name: str) -> int:
+    """The base's id; it is made when it is not there."""
+    query = select(bases.c.id).where(bases.c.name == name)
+    found = connection.scalar(query)
+    if found is None:
+        with contextlib.suppress(IntegrityError), connection.begin_nested():  # another process was faster
+            connection.execute(insert(bases).values(name=name, watermark=0, made_at=time.time()))
+        found = connection.execute(query).scalar_one()
+    return int(found)
 
 
 def _raise_watermark(connection: Connection, base_id: int) -> None:
@@ -68,14 +79,26 @@ def remove_documents(base_id: int, ids: Sequence[int], connection: Connection) -
 
 
 def write_batch(connection: Connection, base_id: int, root: str, batch: Sequence[Read]) -> None:
-    """One transaction: the base's watermark, the documents, their chunks."""
+    """One transaction: the base's watermark, the documents, their chunks.
+
+    Raising the watermark locks the base's row, so two syncs of one base write one after the other; what the other
+    one wrote meanwhile is looked up here again.
+    """
     _raise_watermark(connection, base_id)
+    sources = [read.source for read in batch]
+    query = select(documents.c.source, documents.c.id, documents.c.chunks).where(
+        documents.c.base_id == base_id, documents.c.root == root, documents.c.source.in_(sources)
+    )
+    there = {row.source: row for row in connection.execute(query)}
     rows: list[dict[str, Any]] = []
     for read in batch:
-        document_id = _write_document(connection, base_id, root, read)
-        if read.reason in PASSING:
+        row = there.get(read.source)
+        if row is not None and row.chunks and read.reason in PASSING:
+            kept_row = {"status": Status.KEPT.value, "reason": str(read.reason)}
+            connection.execute(update(documents).where(documents.c.id == row.id).values(**kept_row))
             continue
-        kept = _keep_chunks(connection, document_id, read) if read.known is not None else set()
+        document_id = _write_document(connection, base_id, root, read, None if row is None else row.id)
+        kept = set() if row is None else _keep_chunks(connection, document_id, read)
         rows.extend(
             {"document_id": document_id, "ordinal": n, "heading": c.heading, "text": c.text, "hash": c.hash}
             for n, c in enumerate(read.chunks)
@@ -85,13 +108,8 @@ def write_batch(connection: Connection, base_id: int, root: str, batch: Sequence
         connection.execute(insert(chunks), rows)
 
 
-def _write_document(connection: Connection, base_id: int, root: str, read: Read) -> int:
+def _write_document(connection: Connection, base_id: int, root: str, read: Read, document_id: int | None) -> int:
     """Insert or update the document's row; its id."""
-    known = read.known
-    if read.reason in PASSING and known is not None and known.chunks:
-        values: dict[str, Any] = {"status": Status.KEPT.value, "reason": str(read.reason)}
-        connection.execute(update(documents).where(documents.c.id == known.id).values(**values))
-        return known.id
     values = {
         "status": (Status.READ if read.reason is None else Status.REFUSED).value,
         "reason": "" if read.reason is None else read.reason.value,
@@ -101,9 +119,9 @@ def _write_document(connection: Connection, base_id: int, root: str, read: Read)
         "chunks": len(read.chunks),
         "changed_at": time.time(),
     }
-    if known is not None:
-        connection.execute(update(documents).where(documents.c.id == known.id).values(**values))
-        return known.id
+    if document_id is not None:
+        connection.execute(update(documents).where(documents.c.id == document_id).values(**values))
+        return document_id
     row = insert(documents).values(base_id=base_id, root=root, source=read.source, **values)
     return int(connection.execute(row.returning(documents.c.id)).scalar_one())
 

@@ -106,7 +106,8 @@ def _parts(value: str) -> list[str]:
         if len(segments) > 1:
             parts.append(segment.lower())
         if _FILE.fullmatch(segment):
-            parts.append(segment.rpartition(".")[0].lower())
+            segment = segment.rpartition(".")[0]  # thousands of names end in .py: that ending finds nothing
+            parts.append(segment.lower())
         words = [word for word in _SEPARATORS.split(segment) if word]
         for word in words:
             if len(words) > 1 and not word.isdigit():

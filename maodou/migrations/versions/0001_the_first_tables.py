@@ -245,9 +245,27 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_kb_chunks_document_id", "kb_chunks", ["document_id", "ordinal"], unique=False)
+    op.create_table(
+        "kb_nodes",
+        sa.Column(
+            "chunk_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("base_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("node_id", sa.Text(), nullable=False),
+        sa.Column("node", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["base_id"], ["kb_bases.id"], name=op.f("fk_kb_nodes_base_id_kb_bases"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["chunk_id"], ["kb_chunks.id"], name=op.f("fk_kb_nodes_chunk_id_kb_chunks"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("chunk_id", name=op.f("pk_kb_nodes")),
+        sa.UniqueConstraint("base_id", "node_id", name=op.f("uq_kb_nodes_base_id_node_id")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("kb_nodes")
     op.drop_index("ix_kb_chunks_document_id", table_name="kb_chunks")
     op.drop_table("kb_chunks")
     op.drop_table("kb_documents")
