@@ -35,13 +35,14 @@ https://discord.com/developers/docs/interactions/application-commands"""
 @dataclass(frozen=True, slots=True)
 class Argument:
     """``rest`` takes the remainder of the line as it stands; only the last argument may. With ``choices``
-    nothing else is accepted, in any case of letters."""
+    nothing else is accepted, in any case of letters; ``synonyms`` are further spellings of them."""
 
     name: str
     about: Text
     required: bool = True
     choices: tuple[str, ...] = ()
     rest: bool = False
+    synonyms: Mapping[str, str] = field(default_factory=dict)
 
     def usage(self) -> str:
         inside = "|".join(self.choices) if 0 < len(self.choices) <= 4 else self.name
@@ -308,7 +309,7 @@ def _arguments(command: Command, path: tuple[str, ...], words: Words) -> dict[st
 
 def _chosen(argument: Argument, word: str, line: str) -> str:
     folded = {_folded(choice): choice for choice in argument.choices}
-    choice = folded.get(_folded(word))
+    choice = argument.synonyms.get(word) or folded.get(_folded(word))
     if choice is None:
         listed = ", ".join(f"`{each}`" for each in argument.choices)
         near = _nearest(_folded(word), folded)

@@ -32,7 +32,7 @@ class Forgetting:
             "forget",
             ABOUT,
             self.run,
-            arguments=(Argument("who", ARGUMENT, choices=("me", "我")),),
+            arguments=(Argument("who", ARGUMENT, choices=("me",), synonyms={"我": "me"}),),
             aliases=("忘记", "忘掉"),
         )
 

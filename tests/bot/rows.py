@@ -80,7 +80,8 @@ def answered(
 
 def texts_of(connection: Connection) -> tuple[list[str | None], list[str | None]]:
     """Which messages still have their text, and which of our answers."""
-    messages = select(inbox.c.message_id).where(inbox.c.payload.is_not(None)).order_by(inbox.c.id)
+    spoken = inbox.c.kind.in_(("said", "edited", "pressed"))
+    messages = select(inbox.c.message_id).where(spoken, inbox.c.payload.is_not(None)).order_by(inbox.c.id)
     answers = select(deliveries.c.message_id).where(deliveries.c.content.is_not(None)).order_by(deliveries.c.id)
     return list(connection.execute(messages).scalars()), list(connection.execute(answers).scalars())
 
