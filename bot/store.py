@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Column, Connection, Engine, MetaData, Table, create_engine, event, make_url
+from sqlalchemy import Column, Connection, Engine, Executable, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
 
@@ -227,28 +228,37 @@ class Store:
             return query(connection)
 
 
-def _insert(connection: Connection, table: Table) -> Any:
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
-
-
 def insert_once(connection: Connection, table: Table, row: Mapping[str, Any], *, returning: Column[T]) -> T | None:
     """Insert ``row`` unless a unique key of it is there; returns the new row's ``returning``, else None."""
-    statement = _insert(connection, table).on_conflict_do_nothing().returning(returning)
+    statement = _insert_once(connection.dialect.name, table, returning)
     result: T | None = connection.execute(statement, dict(row)).scalar_one_or_none()
     return result
 
 
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, conflict_on: Iterable[str]) -> None:
     """Insert ``row``, or change the row with the same ``conflict_on`` columns to it."""
-    keys = tuple(conflict_on)
-    statement = _insert(connection, table)
-    changes = {name: statement.excluded[name] for name in row if name not in keys}
-    statement = (
-        statement.on_conflict_do_update(index_elements=keys, set_=changes)
-        if changes
-        else statement.on_conflict_do_nothing()
-    )
-    connection.execute(statement, dict(row))
+    connection.execute(_upsert(connection.dialect.name, table, tuple(row), tuple(conflict_on)), dict(row))
+
+
+# Building a statement costs several times what running it does: each is built once for its dialect and table.
+
+
+@functools.cache
+def _insert_once(dialect: str, table: Table, returning: Column[Any]) -> Executable:
+    return _insert(dialect, table).on_conflict_do_nothing().returning(returning)
+
+
+@functools.cache
+def _upsert(dialect: str, table: Table, columns: tuple[str, ...], keys: tuple[str, ...]) -> Executable:
+    statement = _insert(dialect, table)
+    changes = {name: statement.excluded[name] for name in columns if name not in keys}
+    if not changes:
+        return statement.on_conflict_do_nothing()
+    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
+
+
+def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def _settle_all(jobs: list[_Job]) -> None:
