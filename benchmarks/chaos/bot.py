@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from sqlalchemy import event
 
-from benchmarks.chaos.breaks import ADAPTERS, Break
+from benchmarks.chaos.breaks import Break, adapter, open_store
 from benchmarks.chaos.points import Fuse, Point
 from benchmarks.chaos.stand_ins import ScriptedAnswerer, ScriptedKnowledge
 from bot.core import Core
 from bot.ports import Platform
 from bot.settings import CoreSettings
-from bot.store import Store, StoreSettings
+from bot.store import StoreSettings
 
 SETTINGS = CoreSettings(stream_after_s=0.1, retry_first_s=0.05, retry_most_s=0.5)
 """Scaled to the platform's scaled window; everything else is as the product has it."""
@@ -52,9 +51,8 @@ def run_bot(plan: BotPlan) -> None:
 
 async def _live(plan: BotPlan) -> None:
     fuse = Fuse(plan.point, plan.nth)
-    store = Store.open(StoreSettings(url=plan.database))
-    event.listen(store.engine, "commit", lambda connection: fuse.reached(Point.BEFORE_COMMIT))
-    platform: Platform = ADAPTERS[plan.breaks](plan.port, fuse, key_window_s=plan.key_window_s)
+    store = open_store(StoreSettings(url=plan.database), fuse, plan.breaks)
+    platform: Platform = adapter(plan.port, fuse, plan.key_window_s, plan.breaks)
     core = Core.build(
         store,
         {platform.name: platform},

@@ -1,24 +1,33 @@
 """The mechanisms that the promises rest on, each taken out by itself: a run with one of these must see red.
 
-They are broken here, by subclassing the adapter, and never by a switch in production code.
+They are broken here, by subclassing, and never by a switch in production code.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from enum import StrEnum
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, event
 
 from benchmarks.chaos.adapter import ScriptedPlatform, said
-from benchmarks.chaos.points import Point
+from benchmarks.chaos.points import Fuse, Point
 from bot.delivery import Delivery
+from bot.planning import carry_out
 from bot.ports import Accept
+from bot.store import Operation, Store, StoreSettings, make_engine
+
+T = TypeVar("T")
 
 
 class Break(StrEnum):
     KEY = "key"
     ACK_ORDER = "ack-order"
+    SEND_ORDER = "send-order"
     LOOK = "look"
 
 
@@ -45,9 +54,51 @@ class NeverLooks(ScriptedPlatform):
         return None
 
 
-ADAPTERS: dict[Break | None, type[ScriptedPlatform]] = {
-    None: ScriptedPlatform,
+class SendsFirst(Store):
+    """Says that a decision is committed a moment before it is, so its deliveries leave first; when the process
+    dies in between, nobody knows that they did."""
+
+    HEAD_START_S = 0.04
+
+    def __init__(self, settings: StoreSettings, fuse: Fuse) -> None:
+        super().__init__(make_engine(settings), settings)
+        self._fuse = fuse
+
+    def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
+        if not (isinstance(operation, partial) and operation.func is carry_out):
+            waiting: asyncio.Future[T] = super().submit(operation)
+            return waiting
+        loop = asyncio.get_running_loop()
+        early: asyncio.Future[T] = loop.create_future()
+
+        def announced(connection: Connection) -> T:
+            result = operation(connection)
+            loop.call_soon_threadsafe(early.set_result, result)
+            time.sleep(self.HEAD_START_S)
+            self._fuse.reached(Point.BEFORE_COMMIT)
+            return result
+
+        super().submit(announced)
+        return early
+
+
+_adapters = {
     Break.KEY: NewKeyEachTime,
     Break.ACK_ORDER: AcknowledgesFirst,
     Break.LOOK: NeverLooks,
 }
+
+
+def open_store(settings: StoreSettings, fuse: Fuse, breaks: Break | None) -> Store:
+    """The store of one life, with the fuse before its commits."""
+    if breaks is Break.SEND_ORDER:
+        return SendsFirst(settings, fuse)  # it dies before the commit of a decision, and of nothing else
+    store = Store.open(settings)
+    event.listen(store.engine, "commit", lambda connection: fuse.reached(Point.BEFORE_COMMIT))
+    return store
+
+
+def adapter(port: int, fuse: Fuse, key_window_s: float, breaks: Break | None) -> ScriptedPlatform:
+    """The adapter of one life."""
+    kind = ScriptedPlatform if breaks is None else _adapters.get(breaks, ScriptedPlatform)
+    return kind(port, fuse, key_window_s=key_window_s)

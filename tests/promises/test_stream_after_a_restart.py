@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from sqlalchemy import select
@@ -63,7 +63,7 @@ async def begun_by_the_dead(store: Store, clock: ManualClock) -> tuple[Entry, Pa
     await dying.open(entry, "First words", "m1")
     await platform.sent.wait()
     await dying.close()
-    return entry, platform
+    return replace(entry, recovered=True), platform
 
 
 def outbox(store: Store, clock: ManualClock, platform: PaperPlatform) -> Outbox:
@@ -115,3 +115,23 @@ async def test_where_nobody_can_look_it_is_uncertain_and_not_sent_again(
 
     assert [shown.text for shown in platform.shown.values()] == ["First words"]
     assert await state(store) == DeliveryState.UNCERTAIN
+
+
+async def test_work_that_is_cancelled_while_it_begins_a_stream_still_gets_its_word_out(
+    store: Store, clock: ManualClock
+) -> None:
+    """A deadline or a ``/stop`` may fall between the stream's commit and whoever waits for it."""
+    collected, platform = Collected(), PaperPlatform()
+    message = Message("m1", ROOM, Member("paper", "ada"), "How?", Addressed.MENTION, sent_at=clock.now())
+    await Inbox(store, clock, collected).accept(Said(message))
+    living = outbox(store, clock, platform)
+    opening = asyncio.create_task(living.open(collected.entries[0], "First words", "m1"))
+    await asyncio.sleep(0)  # it has queued its write
+    opening.cancel()
+    await asyncio.wait([opening])
+
+    apology = Decision(Outcome.FAILED, Reason.TIMEOUT)
+    await living.decide(collected.entries[0], apology, [Content("This took too long")], reply_to="m1")
+    await living.idle()
+    assert [shown.text for shown in platform.shown.values()] == ["This took too long"]
+    assert await state(store) == DeliveryState.SENT
