@@ -72,7 +72,7 @@ class SendsFirst(Store):
         early: asyncio.Future[T] = loop.create_future()
 
         def announced(connection: Connection) -> T:
-            result = operation(connection)
+            result: T = operation(connection)
             loop.call_soon_threadsafe(early.set_result, result)
             time.sleep(self.HEAD_START_S)
             self._fuse.reached(Point.BEFORE_COMMIT)
