@@ -75,6 +75,10 @@ class WebPlatform:
         """Take the address; ``run`` does it too, but here ``UsageError`` comes before anything else has started."""
         self._server.bind()
 
+    def release(self) -> None:
+        """Let the address go, where ``run`` will not be called after all."""
+        self._server.release()
+
     @property
     def room_url(self) -> str:
         return self._server.url

@@ -28,11 +28,15 @@ class Mentions:
             return text
         bare = self.pattern.sub("\u0000", text)
         bare = re.sub(r"^[\s\u0000]*\u0000[\s,，:：、]*", "", bare)
-        bare = re.sub(r"[ \t]*\u0000[ \t]*", _gap, bare)
+        bare = re.sub(r"[ \t]*\u0000[ \t]*([,，]?)", _gap, bare)
         return bare.strip()
 
 
 def _gap(match: re.Match[str]) -> str:
+    """What stands where a mention was: nothing, a space between two words, one comma for two."""
     before = match.string[: match.start()][-1:]
-    after = match.string[match.end() :][:1]
-    return " " if before.isascii() and after.isascii() and before.isalnum() and after.isalnum() else ""
+    after = match[1] or match.string[match.end() :][:1]
+    if match[1] and before in (",", "，"):
+        return ""
+    between_words = before.isascii() and after.isascii() and before.isalnum() and after.isalnum()
+    return (" " if between_words else "") + match[1]

@@ -136,7 +136,7 @@ def make_room(site: Site, uploads: Path) -> gr.Blocks:
         )
         act = gr.Textbox(visible="hidden", elem_id="maodou-act")
         outcome = gr.Textbox(visible="hidden", elem_id="maodou-outcome")
-        blocks.load(live, None, [page], time_limit=None, **quiet)
+        blocks.load(live, None, [page], **quiet)
         blocks.load(greet_in, None, [box], **quiet)
         sent = box.submit(submit, [box, act], [box, outcome], js="(box) => [box, window.maodou.act()]", **quiet)
         sent.then(None, [outcome], None, js="(outcome) => { window.maodou.sent(outcome); }")

@@ -68,6 +68,7 @@ class Server:
             try:
                 taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 taken.bind(address)
+                taken.listen()  # only now is the address refused to others
             except OSError:
                 taken.close()
                 raise
@@ -100,15 +101,15 @@ class Server:
         server = _Server(config)
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
         try:
-            while not server.started and not serving.done():
-                await asyncio.sleep(START_LOOKED_AT_EVERY_S)  # noqa: ASYNC110 – uvicorn has no event for it
+            while not server.started and not serving.done():  # noqa: ASYNC110 – uvicorn has no event for it
+                await asyncio.sleep(START_LOOKED_AT_EVERY_S)
             self.serving = server.started
             log.info("web.serving", url=self.url)
             await asyncio.shield(serving)
             raise RuntimeError("the web server ended by itself")
         finally:
             self.serving = False
-            self._socket = None
+            self._socket = None  # uvicorn closes it
             site.room.live.close()
             server.should_exit = True
             with contextlib.suppress(TimeoutError):
