@@ -244,7 +244,7 @@ def save(index: BaseIndex, path: Path) -> None:
 def load(path: Path, recipe: str) -> BaseIndex | None:
     """The snapshot at ``path``, or None when there is none of this recipe that can be read."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             head = json.loads(_text(arrays["head"]))
             if head["recipe"] != recipe:
                 return None

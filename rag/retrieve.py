@@ -1,7 +1,7 @@
 """A message to the passages that may answer it: words and vectors, fused by rank. What the gate stands on.
 
-Only the bases that are named can be found: each has an index of its own, with statistics of its own. The text of a
-hit comes from SQL, so a passage that was taken out a moment ago is not shown.
+Only the bases that are named can be found: each has an index of its own, and words are weighed by these bases
+alone. The text of a hit comes from SQL, so a passage that was taken out a moment ago is not shown.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from rag.meanings import question
 from rag.settings import KnowledgeSettings
 from rag.tables import chunks, documents
 from search import near_duplicates
+from search.bm25 import shared_weights
 from search.fusion import fuse
 from search.tokenise import tokens
 
@@ -117,8 +118,9 @@ class Retriever:
         found = _Found({"lexical": {}, "vector": {}}, {})
         query = tokens(text)
         vector = self._vector(text) if any(_outside(snapshot) for snapshot in snapshots) else None
-        for snapshot in snapshots:
-            numbers, scores = snapshot.words.best(query, wanted)
+        weights = shared_weights([snapshot.words for snapshot in snapshots], query)
+        for snapshot, weighted in zip(snapshots, weights, strict=True):
+            numbers, scores = snapshot.words.best(weighted, wanted)
             found.take("lexical", snapshot, numbers.tolist(), scores.tolist())
             if snapshot.meanings is not None:
                 ids, cosines = question(snapshot.meanings, snapshot.words, query, vector, wanted)

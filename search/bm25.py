@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import bm25s
 import numpy as np
@@ -60,6 +61,30 @@ class Postings:
         return np.repeat(np.arange(len(self.starts) - 1, dtype=np.int32), self.frequencies())
 
 
+def _idf(chunks: int, frequencies: Any) -> Any:
+    return np.log1p((chunks - frequencies + 0.5) / (frequencies + 0.5))
+
+
+def shared_weights(indexes: Sequence[WordIndex], tokens: Sequence[str]) -> list[dict[str, float]]:
+    """For each index, the weights of ``tokens`` that make its scores comparable with the others'.
+
+    A word's idf is then that of all the indexes together; by its own, the only chunk of a small index would know
+    no rare words, and lose against any chunk of a large one.
+    """
+    if len(indexes) < 2:
+        return [dict.fromkeys(tokens, 1.0) for _ in indexes]
+    chunks = sum(index.chunks for index in indexes)
+    together = {token: sum(index.document_frequency(token) for index in indexes) for token in tokens}
+    return [
+        {
+            token: float(_idf(chunks, frequency) / _idf(index.chunks, index.document_frequency(token)))
+            for token, frequency in together.items()
+            if index.document_frequency(token)
+        }
+        for index in indexes
+    ]
+
+
 class WordIndex:
     """Scores every chunk for a query. Immutable; safe for many threads at once."""
 
@@ -79,7 +104,7 @@ class WordIndex:
     def _scores(self, k1: float, b: float) -> Floats:
         """idf · tf / (tf + k1 (1 - b + b length / mean length)), Lucene's idf: ln(1 + (N - df + ½)/(df + ½))."""
         postings, chunks = self.postings, len(self.postings.lengths)
-        idf = np.log1p((chunks - self._frequencies + 0.5) / (self._frequencies + 0.5)).astype(np.float32)
+        idf = _idf(chunks, self._frequencies).astype(np.float32)
         mean = float(postings.lengths.mean()) if chunks else 1.0
         norm = (k1 * (1 - b + b * postings.lengths / max(mean, 1e-9))).astype(np.float32)
         counts = postings.counts.astype(np.float32)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.bm25 import Postings, WordIndex, top
+from search.bm25 import Postings, WordIndex, shared_weights, top
 
 
 def index_of(*texts: str, weights: list[list[float]] | None = None) -> WordIndex:
@@ -69,6 +69,14 @@ def test_statistics_are_those_of_the_texts() -> None:
     assert index.scores(["b"])[0] == pytest.approx(
         math.log(1 + 2.5 / 1.5) / (1 + 1.2 * (0.25 + 0.75 * 3 / 2)), rel=1e-3
     )
+
+
+def test_two_indexes_score_as_one_when_they_share_their_weights() -> None:
+    texts = ["a b c d", "a c c d", "b d d a", "e a d c"]
+    whole, parts = index_of(*texts), (index_of(*texts[:3]), index_of(*texts[3:]))
+    query = ["a", "e", "c", "unknown"]
+    joined = [index.scores(weights) for index, weights in zip(parts, shared_weights(parts, query), strict=True)]
+    np.testing.assert_allclose(np.concatenate(joined), whole.scores(query), rtol=1e-3)
 
 
 def test_an_empty_index_answers_with_nothing() -> None:
