@@ -41,13 +41,17 @@ class Documents:
     def open(cls, settings: Settings, store: Store) -> Iterator[Documents]:
         """Load the indexes, which blocks for a moment; closed afterwards."""
         from rag.extractive import ExtractiveAnswerer
-        from rag.knowledge import Gate
+        from rag.knowledge import GatedKnowledge
 
         library = Library(store, settings.knowledge)
         indexes = Indexes(store, settings.knowledge, settings.data_dir / "index")
         indexes.open()
         documents = cls(
-            library, indexes, Gate(store, indexes, settings.knowledge), ExtractiveAnswerer(), settings.sample
+            library,
+            indexes,
+            GatedKnowledge(store, indexes, settings.knowledge),
+            ExtractiveAnswerer(),
+            settings.sample,
         )
         try:
             yield documents

@@ -1,0 +1,200 @@
+"""Answers without a model: the stretches of the passages that answer, joined, each with its citation.
+
+Query-biased extraction (Tombros and Sanderson 1998): a piece counts for the words of the question that it holds,
+rare ones more, and for standing under a heading that holds them, near the beginning. The best run of neighbouring
+pieces is shown, then one of another passage where that adds something. What is shown is a verbatim stretch of its
+passage; only the connecting words, in the question's language, are ours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+
+from bot.ports import Citation, Judgement, Passage, Question, Sentence
+from bot.texts import Text
+from rag.blocks import Kind, Piece, pieces
+from rag.completion import whole
+from rag.gate.background import chance
+from rag.gate.forms import form_of
+from search.tokenise import tokens
+
+MAX_CHARS = 600
+"""Of an answer, normally: a single table row or fence may be longer."""
+MAX_PIECE_CHARS = 1_200
+"""A longer piece (a long listing) is not shown."""
+MAX_SECOND_CHARS = 240
+
+HEADING_SHARE = 0.6
+"""What a word in the heading counts, against one in the piece itself."""
+RANK_SHARE = 0.85
+"""What the next passage in rank counts, against the one before."""
+SECOND_SHARE = 0.6
+"""A second passage is shown when its best run has this share of the first one's score, and a new word."""
+
+ALSO = Text(zh="另见「{heading}」：", en="See also “{heading}”:")
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Neighbouring pieces of one passage, by their numbers there."""
+
+    passage: int
+    first: int
+    last: int
+    score: float
+
+
+class ExtractiveAnswerer:
+    """An :class:`bot.ports.Answerer` that needs nothing but the passages."""
+
+    async def answer(self, question: Question, judgement: Judgement) -> AsyncIterator[Sentence]:
+        """Pieces of the passages with their citations, best passage first; nothing when no piece answers."""
+        text = await whole(question)
+        for sentence in extract(text, judgement.passages, question.language):
+            yield sentence
+
+
+def extract(question: str, passages: Sequence[Passage], language: str) -> list[Sentence]:
+    """The answer's pieces, to be joined without a separator. Pure: the same input gives the same answer."""
+    scored = [_Scored.of(passage) for passage in passages]
+    weights = _weights(question, scored)
+    seeks_way = form_of(question).seeks_way
+    runs = [
+        run for number, each in enumerate(scored) for run in _runs(number, each, weights, seeks_way, RANK_SHARE**number)
+    ]
+    if not runs:
+        return []
+    first = max(runs, key=lambda run: (run.score, -run.passage))
+    chosen = [first]
+    second = _second(first, runs, scored, weights)
+    if second is not None:
+        chosen.append(second)
+    sentences: list[Sentence] = []
+    for number, run in enumerate(chosen, start=1):
+        passage = passages[run.passage]
+        citation = Citation(number, passage.source, passage.heading, passage.text)
+        if number > 1:
+            heading = passage.heading.rpartition(" › ")[2] or passage.source
+            sentences.append(Sentence(f"{ALSO.in_language(language, heading=heading)}\n\n"))
+        sentences.extend(_shown(passage.text, scored[run.passage].pieces[run.first : run.last + 1], citation))
+    return sentences
+
+
+# ── what a piece is worth ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A passage cut to pieces, with the words of each and of its heading."""
+
+    text: str
+    pieces: list[Piece]
+    words: list[frozenset[str]]
+    heading: frozenset[str]
+
+    @classmethod
+    def of(cls, passage: Passage) -> _Scored:
+        cut = [piece for piece in pieces(passage.text) if piece.end - piece.start <= MAX_PIECE_CHARS]
+        words = [frozenset(tokens(passage.text[piece.start : piece.end])) for piece in cut]
+        return cls(passage.text, cut, words, frozenset(tokens(f"{passage.heading} {passage.source}")))
+
+
+def _weights(question: str, scored: Sequence[_Scored]) -> dict[str, float]:
+    """What each word of the question counts: rare in general, and not in every piece at hand."""
+    count = sum(len(each.pieces) for each in scored)
+    weights: dict[str, float] = {}
+    for word in dict.fromkeys(tokens(question)):
+        holding = sum(word in words for each in scored for words in each.words)
+        general = min(1.0, -math.log(chance(word)) / 6)
+        weights[word] = general * math.log1p((count + 1) / (holding + 1))
+    return weights
+
+
+def _runs(
+    number: int, scored: _Scored, weights: dict[str, float], seeks_way: bool, rank_share: float
+) -> Iterator[_Run]:
+    """Every run of neighbouring pieces under one heading that fits, with its score; none that holds no word."""
+    for first, piece in enumerate(scored.pieces):
+        held: set[str] = set()
+        code = False
+        for last in range(first, len(scored.pieces)):
+            following = scored.pieces[last]
+            chars = following.end - piece.start
+            if following.section != piece.section or (chars > MAX_CHARS and last > first):
+                break
+            held |= scored.words[last] & weights.keys()
+            code = code or following.kind is Kind.CODE
+            own = sum(weights[word] for word in held)
+            under = HEADING_SHARE * sum(
+                weight for word, weight in weights.items() if word in scored.heading and word not in held
+            )
+            if own + under <= 0:
+                continue
+            early = 1 / (1 + 0.15 * first)
+            score = (own + under * early) * (1.15 if code and seeks_way else 1.0)
+            score *= rank_share * _length_share(chars) * _shape_share(scored, first, last)
+            yield _Run(number, first, last, score)
+
+
+def _length_share(chars: int) -> float:
+    """Crumbs say too little, and long runs bury what was asked."""
+    return min(1.0, 0.6 + chars / 150) / (1 + max(0, chars - 200) / 1_200)
+
+
+def _shape_share(scored: _Scored, first: int, last: int) -> float:
+    """A run that announces something („as follows:“) without it, or starts amid a list, reads badly."""
+    share = 1.0
+    ending = scored.text[scored.pieces[last].start : scored.pieces[last].end].rstrip("*_ ")
+    if ending.endswith((":", "：")):
+        share *= 0.6
+    before = scored.pieces[first - 1] if first else None
+    if before is not None and before.block == scored.pieces[first].block and scored.pieces[first].kind is Kind.ITEM:
+        share *= 0.93
+    if scored.pieces[first].kind is Kind.CODE and first:
+        share *= 0.9
+    return share
+
+
+def _second(first: _Run, runs: Sequence[_Run], scored: Sequence[_Scored], weights: dict[str, float]) -> _Run | None:
+    """The best run of another passage that adds a word of the question, when it is good enough."""
+
+    def held(run: _Run) -> set[str]:
+        words = scored[run.passage].words[run.first : run.last + 1]
+        return {word for each in words for word in each} & weights.keys()
+
+    shown = held(first)
+    candidates = [
+        run
+        for run in runs
+        if run.passage != first.passage
+        and run.score >= SECOND_SHARE * first.score
+        and scored[run.passage].pieces[run.last].end - scored[run.passage].pieces[run.first].start <= MAX_SECOND_CHARS
+        and held(run) - shown
+    ]
+    return max(candidates, key=lambda run: run.score, default=None)
+
+
+# ── how it is shown ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _shown(text: str, run: Sequence[Piece], citation: Citation) -> Iterator[Sentence]:
+    """The run as Markdown, one block at a time: verbatim stretches, the mark at the end of each block of words."""
+    blocks: list[list[Piece]] = []
+    for piece in run:
+        if blocks and blocks[-1][-1].block == piece.block and blocks[-1][-1].kind is piece.kind:
+            blocks[-1].append(piece)
+        else:
+            blocks.append([piece])
+    words = any(block[0].kind in (Kind.SENTENCE, Kind.ITEM) for block in blocks)
+    for block in blocks:
+        stretch = text[block[0].start : block[-1].end]
+        header = block[0].header
+        if header is not None:
+            stretch = f"{text[header[0] : header[1]]}\n{stretch}"
+        if block[0].kind in (Kind.SENTENCE, Kind.ITEM):
+            stretch += f" [{citation.number}]"
+        elif not words:
+            stretch += f"\n\n[{citation.number}]"
+        yield Sentence(f"{stretch}\n\n", (citation,))
