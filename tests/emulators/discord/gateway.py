@@ -96,6 +96,7 @@ class Gateway:
         self.refused_resumes = 0
         self.refuse = 0
         self.received: list[Json] = []
+        self._swallow = 0
         self._reorder: list[tuple[str, Json]] | None = None
         self._reorder_until = 0
         self._last: tuple[str, Json, Callable[[Session], Json | None]] | None = None
@@ -105,6 +106,9 @@ class Gateway:
     def dispatch(self, event: str, data: Json, seen_by: Callable[[Session], Json | None] | None = None) -> None:
         """Send an event to every session; ``seen_by`` gives a session's own view of it, None for none."""
         view = seen_by or (lambda session: data)
+        if self._swallow and event == "MESSAGE_CREATE":
+            self._swallow -= 1
+            return
         if self._reorder is not None and event == "MESSAGE_CREATE":
             self._reorder.append((event, data))
             if len(self._reorder) < self._reorder_until:
@@ -207,6 +211,10 @@ class Gateway:
     def reverse_next(self, messages: int) -> None:
         """Hold the next ``messages`` new messages and deliver them in reverse."""
         self._reorder, self._reorder_until = [], messages
+
+    def swallow_next(self, messages: int) -> None:
+        """Never tell of the next ``messages`` new messages, not even in a replay; the history has them."""
+        self._swallow = messages
 
     # ── the protocol ─────────────────────────────────────────────────────────────────────────────────
 
