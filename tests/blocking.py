@@ -18,9 +18,28 @@ from blockbuster import BlockBuster, BlockBusterFunction
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("adapters", "bot", "maodou", "net", "rag", "search")
 
-MAY_BLOCK: tuple[tuple[str, str, str, str], ...] = ()
-"""What is allowed all the same: the blocking function, the end of a file's path and the function in it from
-which it is called, and why."""
+MAY_BLOCK: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "threading.Lock.acquire",
+        "adapters/feishu/connection.py",
+        "handle",
+        "on the client's own loop, in its own thread: to return from a handler is to acknowledge, so it waits",
+    ),
+    (
+        "threading.Lock.acquire",
+        "adapters/feishu/connection.py",
+        "_within",
+        "on the same loop, which has no connection then: the client asks for its address with a blocking call",
+    ),
+    (
+        "*",
+        "adapters/web/server.py",
+        "make_app",
+        "on a loop of its own in a thread of its own, which serves nobody: Gradio wants one to be made in",
+    ),
+)
+"""What is allowed all the same: the blocking function (``*`` for each), the end of a file's path and the function
+in it from which it is called, and why."""
 
 
 def _folder(name: str) -> ModuleType:
@@ -38,8 +57,9 @@ def _watch() -> BlockBuster:
         watch.functions["psycopg.Connection.wait"] = BlockBusterFunction(
             None, "psycopg.Connection.wait", scanned_modules=folders
         )
-    for function, file, where, _ in MAY_BLOCK:
-        watch.functions[function].can_block_in(file, where)
+    for name, file, where, _ in MAY_BLOCK:
+        for function in watch.functions.values() if name == "*" else (watch.functions[name],):
+            function.can_block_in(file, where)
     return watch
 
 

@@ -74,7 +74,7 @@ class Feishu:
         self.connections = LongConnections(self.app_id, self.secret, self.limits, self.faults)
         self.webhook = Webhook(encrypt_key, token, self.limits)
         self._events = Events(self.world, token)
-        self._mode = mode
+        self.mode = mode
         push = self.connections.push if mode == "long_connection" else self.webhook.push
         self.redelivery = Redelivery(self.limits, self.faults, push)
         self._loop = asyncio.new_event_loop()
@@ -244,7 +244,7 @@ class Feishu:
         """Press the button with this label; returns the bot's answer, None when there was none in time."""
         value = _button(self.world, self.world.posts[message_id], label)
         payload = self._do(lambda: self._events.pressed(self.world.posts[message_id], person, value))
-        if self._mode == "long_connection":
+        if self.mode == "long_connection":
             return self._await(self.connections.ask(payload))
         status, _ = self._await(self.webhook.send(payload))
         return {} if status == 200 else None

@@ -76,7 +76,7 @@ def test_the_challenge_and_an_encrypted_event_are_taken(feishu: Feishu) -> None:
 def test_a_wrong_key_signature_or_token_is_refused(feishu: Feishu) -> None:
     with Receiver(feishu.encrypt_key, feishu.token) as receiver:
         feishu.webhook.url = receiver.url
-        payload = {
+        payload: dict[str, Any] = {
             "schema": "2.0",
             "header": {"event_id": "e", "event_type": "im.message.receive_v1", "token": feishu.token},
             "event": {},
@@ -93,7 +93,7 @@ def test_a_wrong_key_signature_or_token_is_refused(feishu: Feishu) -> None:
 def test_the_library_alone_takes_a_stale_signature_which_is_why_we_check_more(feishu: Feishu) -> None:
     with Receiver(feishu.encrypt_key, feishu.token) as receiver:
         feishu.webhook.url = receiver.url
-        payload = {
+        payload: dict[str, Any] = {
             "schema": "2.0",
             "header": {"event_id": "e", "event_type": "im.message.receive_v1", "token": feishu.token},
             "event": {},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 import time
@@ -86,7 +87,7 @@ class Webhook:
             self._session = aiohttp.ClientSession(trust_env=False)
         timeout = aiohttp.ClientTimeout(total=self._limits.acknowledge_s)
         async with self._session.post(
-            self.url, data=body, headers={"Content-Type": "application/json", **headers}, timeout=timeout
+            self.url, data=io.BytesIO(body), headers={"Content-Type": "application/json", **headers}, timeout=timeout
         ) as response:
             return response.status, await response.text()
 
