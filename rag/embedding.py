@@ -83,6 +83,9 @@ class EndpointEmbedder:
         vector: Vector = self._ask([text], self._settings.query_timeout_s)[0]
         return vector
 
+    def close(self) -> None:
+        self._client.close()
+
     def _ask(self, texts: Sequence[str], timeout_s: float) -> Vectors:
         import httpx
 
@@ -92,7 +95,7 @@ class EndpointEmbedder:
             response.raise_for_status()
             items = sorted(response.json()["data"], key=lambda item: item["index"])
             vectors = np.array([item["embedding"] for item in items], np.float32)
-        except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
+        except (httpx.HTTPError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelError(f"The embedding endpoint failed: {type(error).__name__}: {error}") from error
         if vectors.ndim != 2 or len(vectors) != len(texts) or not np.isfinite(vectors).all():
             raise ModelError(f"The embedding endpoint gave {vectors.shape} for {len(texts)} texts.")

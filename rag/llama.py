@@ -53,7 +53,6 @@ class MaodouVectorStore(BasePydanticVectorStore):
     _store: Store = PrivateAttr()
     _indexes: Indexes = PrivateAttr()
     _model: str = PrivateAttr()
-    _changed: bool = PrivateAttr(default=True)
 
     def __init__(self, store: Store, indexes: Indexes, base: str) -> None:
         super().__init__(stores_text=True, base=base)
@@ -75,13 +74,11 @@ class MaodouVectorStore(BasePydanticVectorStore):
         """Insert nodes with their embeddings, or replace those of the same id. Returns their ids."""
         wanted = list(nodes)
         if wanted:
-            self._changed = True
             self._store.write_now(lambda connection: llama_nodes.add(connection, self.base, self._model, wanted))
         return [node.node_id for node in wanted]
 
     def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Take out a document with all its nodes; no error when it is not there."""
-        self._changed = True
         self._store.write_now(lambda connection: llama_nodes.delete_document(connection, self.base, ref_doc_id))
 
     def delete_nodes(
@@ -91,11 +88,9 @@ class MaodouVectorStore(BasePydanticVectorStore):
         if node_ids is None and filters is None:
             return
         found = [node.chunk_id for node in self._stored() if _wanted(node, node_ids, None, filters)]
-        self._changed = True
         self._store.write_now(lambda connection: llama_nodes.delete_chunks(connection, self.base, found))
 
     def clear(self) -> None:
-        self._changed = True
         self._store.write_now(lambda connection: llama_nodes.clear(connection, self.base))
 
     def persist(self, persist_path: str, fs: Any = None) -> None:
@@ -128,16 +123,15 @@ class MaodouVectorStore(BasePydanticVectorStore):
         )
 
     def _snapshot(self) -> BaseIndex | None:
-        if self._changed:
-            self._changed = False
-            self._indexes.refresh()
+        self._indexes.refresh()  # one cheap question when nothing has changed; LlamaIndex reads what it wrote
         return self._indexes.current.get(self.base)
 
     def _allowed(self, query: VectorStoreQuery) -> list[int] | None:
-        if query.filters is None and query.doc_ids is None and query.node_ids is None:
+        node_ids = query.node_ids or None  # VectorIndexRetriever says [] for "any" over a store that keeps the text
+        if query.filters is None and query.doc_ids is None and node_ids is None:
             return None
         stored = self._stored()
-        return [node.chunk_id for node in stored if _wanted(node, query.node_ids, query.doc_ids, query.filters)]
+        return [node.chunk_id for node in stored if _wanted(node, node_ids, query.doc_ids, query.filters)]
 
     def _stored(self, chunk_ids: Sequence[int] | None = None) -> list[StoredNode]:
         return self._store.read_now(lambda connection: llama_nodes.stored(connection, self.base, chunk_ids))
