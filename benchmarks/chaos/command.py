@@ -13,13 +13,34 @@ from pathlib import Path
 
 from benchmarks.chaos.breaks import Break
 from benchmarks.chaos.database import fresh_database
-from benchmarks.chaos.driver import PAUSE_SHARE, BotFailed, ChaosPlan, Driver
+from benchmarks.chaos.driver import PAUSE_SHARE, BotFailed, ChaosPlan, ChaosReport, Driver
 from benchmarks.chaos.points import Point
+from bot.errors import UsageError
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints the report as one JSON object on the last line; 1 when a promise was broken."""
+    """Prints the report as one JSON object on the last line. Returns 1 when a promise was broken or the bot failed
+    by itself, 2 when it was used wrongly."""
     arguments = _parser().parse_args(argv)
+    try:
+        report = _run(arguments)
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except BotFailed as failure:
+        sys.stderr.write(f"{failure}\n")
+        return 1
+    counted = report.counted
+    sys.stderr.write(
+        f"{report.wall_s:.0f} s; {report.redelivered} events delivered again, {report.absorbed} sends absorbed by "
+        f"their key; questions lost {counted.lost}, duplicated {counted.duplicated}, "
+        f"out of order {counted.out_of_order}\n"
+    )
+    sys.stdout.write(json.dumps(report.as_json()) + "\n")
+    return 0 if report.holds else 1
+
+
+def _run(arguments: argparse.Namespace) -> ChaosReport:
     with _folder(arguments.keep) as folder, fresh_database(arguments.database, folder) as url:
         plan = ChaosPlan(
             kills=arguments.kills,
@@ -31,20 +52,7 @@ def main(argv: Sequence[str]) -> int:
             pause_share=arguments.pause_share,
             breaks=arguments.breaks,
         )
-        driver = Driver(plan)
-        try:
-            report = asyncio.run(driver.run())
-        except BotFailed as failure:
-            sys.stderr.write(f"{failure}\n")
-            return 1
-    counted = report.counted
-    sys.stderr.write(
-        f"{report.wall_s:.0f} s; {report.redelivered} events delivered again, {report.absorbed} sends absorbed by "
-        f"their key; questions lost {counted.lost}, duplicated {counted.duplicated}, "
-        f"out of order {counted.out_of_order}\n"
-    )
-    sys.stdout.write(json.dumps(report.as_json()) + "\n")
-    return 0 if report.holds else 1
+        return asyncio.run(Driver(plan).run())
 
 
 def _parser() -> argparse.ArgumentParser:

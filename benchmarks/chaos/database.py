@@ -7,15 +7,20 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, select
 
+from bot.errors import UsageError
 from bot.store import Store, StoreSettings
+from bot.tables import inbox
 from maodou.database import upgrade
 
 
 @contextlib.contextmanager
 def fresh_database(url: str | None, folder: Path) -> Iterator[str]:
-    """The URL of a database at its newest revision; a PostgreSQL schema is dropped in the end."""
+    """The URL of an empty database at its newest revision; a PostgreSQL schema is dropped in the end.
+
+    Raises ``UsageError`` for a SQLite file that has seen messages: what it holds would be answered too.
+    """
     if url is None:
         url = f"sqlite:///{folder / 'chaos.db'}"
     if make_url(url).get_backend_name() == "sqlite":
@@ -41,5 +46,7 @@ def _create_tables(url: str) -> None:
     store = Store.open(StoreSettings(url=url))
     try:
         upgrade(store)
+        if store.read_now(lambda connection: connection.execute(select(inbox.c.id).limit(1)).first()):
+            raise UsageError(f"The database {make_url(url).database} is in use: name a new one.")
     finally:
         store.close()

@@ -31,7 +31,7 @@ from bot.tables import deliveries, inbox
 
 RANDOM = "random"
 MESSAGES_PER_KILL = 10
-PAUSE_SHARE = 0.12
+PAUSE_SHARE = 0.08
 
 
 class BotFailed(Exception):

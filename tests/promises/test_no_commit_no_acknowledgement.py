@@ -14,9 +14,12 @@ from sqlalchemy import event, func, select
 from bot.errors import StoreError
 from bot.event import Addressed, Member, Message, Room, Said
 from bot.inbox import Entry, Inbox
-from bot.ports import SystemClock
+from bot.lanes import STORE_PAUSE_S
+from bot.ports import Judgement, Question, SystemClock
 from bot.store import Store, StoreSettings, make_engine, metadata
 from bot.tables import inbox
+from bot.testing import Bot, KnowsEverything
+from tests.clock import ManualClock
 
 ROOM = Room("web", "plaza")
 
@@ -62,21 +65,52 @@ def lock(database: Path) -> Callable[[], None]:
     return connection.close
 
 
-async def test_a_locked_database_acknowledges_nothing_and_the_redelivery_is_handled_once(
+async def test_a_locked_database_acknowledges_nothing_and_the_redelivery_is_answered_once(
+    database: Path, impatient_store: Store, clock: ManualClock
+) -> None:
+    async with Bot(impatient_store, clock) as bot:
+        room = bot.room()
+        asked = Said(room.message("@毛豆 怎么安装？"))
+        release = await asyncio.to_thread(lock, database)
+        with pytest.raises(StoreError, match="locked"):
+            await bot.core.inbox.accept(asked)
+        assert await kept(impatient_store) == 0
+
+        await asyncio.to_thread(release)
+        assert await bot.core.inbox.accept(asked) is True
+        assert await bot.core.inbox.accept(asked) is False
+        await bot.core.idle()
+        assert len(room.shown) == 1
+
+
+async def test_a_database_that_is_locked_while_we_think_delays_the_answer_and_does_not_lose_it(
     database: Path, impatient_store: Store
 ) -> None:
-    handed_over = Collected()
-    entrance = Inbox(impatient_store, SystemClock(), handed_over)
-    release = await asyncio.to_thread(lock, database)
+    class WatchedClock(ManualClock):
+        waits_for_the_database = asyncio.Event()
 
-    with pytest.raises(StoreError, match="locked"):
-        await entrance.accept(question())
-    assert (await kept(impatient_store), handed_over.entries) == (0, [])
+        async def sleep(self, seconds: float) -> None:
+            if seconds == STORE_PAUSE_S:
+                self.waits_for_the_database.set()
+            await super().sleep(seconds)
 
-    await asyncio.to_thread(release)
-    assert await entrance.accept(question()) is True
-    assert await entrance.accept(question()) is False
-    assert [entry.event for entry in handed_over.entries] == [question()]
+    class LockedMeanwhile(KnowsEverything):
+        async def judge(self, question: Question) -> Judgement:
+            self.release = await asyncio.to_thread(lock, database)
+            return await super().judge(question)
+
+    knowledge, clock = LockedMeanwhile(), WatchedClock()
+    async with Bot(impatient_store, clock, knowledge=knowledge) as bot:
+        room = bot.room()
+        await bot.core.inbox.accept(Said(room.message("@毛豆 怎么安装？")))
+        await clock.waits_for_the_database.wait()
+        assert room.shown == []
+
+        await asyncio.to_thread(knowledge.release)
+        knowledge.judge = KnowsEverything().judge  # type: ignore[method-assign]
+        await clock.advance(STORE_PAUSE_S)
+        await bot.core.idle()
+        assert len(room.shown) == 1
 
 
 async def test_a_full_disk_acknowledges_nothing_and_the_redelivery_is_handled_once(
