@@ -46,7 +46,8 @@ NO_MENTIONS = discord.AllowedMentions.none()
 
 
 class DiscordPlatform:
-    """Implements :class:`bot.ports.Platform`. Raises ``UsageError`` when there is no token."""
+    """Implements :class:`bot.ports.Platform`. ``commands`` become slash commands at the login; they may be filled
+    until ``run``. Raises ``UsageError`` when there is no token."""
 
     name = PLATFORM
 
@@ -71,7 +72,7 @@ class DiscordPlatform:
         )
         self._store = store
         self._clock = clock
-        self._commands = commands
+        self.commands = commands
         self._interactions = Interactions(store, clock)
         self._attachments = Attachments(settings)
         self._supervisor: Supervisor | None = None
@@ -85,7 +86,7 @@ class DiscordPlatform:
         unread: dict[str, Watermarks] = {}
 
         def make() -> Client:
-            return Client(self.settings, self._clock, self._store, arrivals, self._interactions, unread, self._commands)
+            return Client(self.settings, self._clock, self._store, arrivals, self._interactions, unread, self.commands)
 
         self._supervisor = Supervisor(make, self.settings, self._clock)
         try:

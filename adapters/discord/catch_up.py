@@ -55,11 +55,13 @@ class Watermarks:
         return self.of_rooms.get(room.key, self.overall)
 
     def after(self, earlier: Watermarks | None) -> Watermarks:
-        """These, reaching back to ``earlier`` ones from which the reading was never finished."""
+        """These, reaching back to ``earlier`` ones from which the reading was never finished. A room that was not
+        known then is read from where everything was."""
         if earlier is None:
             return self
+        marks = {key: earlier.of_rooms.get(key, earlier.overall or mark) for key, mark in self.of_rooms.items()}
         return Watermarks(
-            {**self.of_rooms, **earlier.of_rooms},
+            {**marks, **earlier.of_rooms},
             tuple(dict.fromkeys((*earlier.direct, *self.direct))),
             earlier.overall or self.overall,
         )

@@ -136,6 +136,8 @@ class Client(discord.Client):
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
         """A server of ours appears: at the start of a session, or after an outage of its own."""
+        if self.is_ready() and self._watermarks is not None:
+            self._watermarks = asyncio.create_task(self._read_watermarks())  # those of the session's start are old
         self._read(str(guild.id), lambda reader: reader.guild(guild))
         await self._maybe_joined_while_away(guild)
 

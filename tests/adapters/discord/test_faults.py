@@ -131,6 +131,40 @@ async def test_what_is_new_waits_for_what_was_missed(platform: DiscordEmulator, 
         assert [row.message_id for row in rows] == [str(missed.id), str(late.id)]
 
 
+async def test_a_history_that_cannot_be_read_holds_nobody_up_for_long(
+    platform: DiscordEmulator, place: Place, home: Home
+) -> None:
+    """What is new goes on after a while, and what was missed is still read – even by the session after."""
+    home.settings = changed(home.settings, hold_s=0.3, catch_up_overlap=1)
+    async with home.bot() as bot:
+        await answered_once(platform, ask(platform, place), bot)
+    missed = ask(platform, place, "missed")
+    platform.faults.add(RestFault(503, "GET", "/messages$", times=1_000_000))
+    async with home.bot(connected=False) as bot:
+        await platform.until(lambda: platform.rest.requests.get("GET /channels/{channel}/messages", 0) > 1)
+        for number in range(4):
+            await answered_once(platform, ask(platform, place, str(number)), bot)
+        assert platform.replies_to(missed) == []
+        platform.malformed(missed)
+        await platform.until(lambda: platform.gateway.identifies == 3)
+        platform.faults.clear()
+        await answered_once(platform, missed, bot)
+
+
+async def test_a_room_that_is_closed_to_us_does_not_keep_the_others_waiting(
+    platform: DiscordEmulator, place: Place, home: Home
+) -> None:
+    closed = platform.world.channel(place.guild, "closed")
+    async with home.bot() as bot:
+        for channel in (closed, place.room):
+            await answered_once(platform, platform.say(channel, place.ann, f"{platform.mention} hi"), bot)
+    platform.say(closed, place.ann, f"{platform.mention} missed")
+    missed = ask(platform, place)
+    platform.faults.denied[closed.id] = 50001
+    async with home.bot() as bot:
+        await answered_once(platform, missed, bot)
+
+
 async def test_a_message_that_was_overtaken_is_found_again(platform: DiscordEmulator, place: Place, home: Home) -> None:
     """The second of two was committed and the first was not: the second's mark alone would hide the first."""
     async with home.bot() as bot:
