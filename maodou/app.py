@@ -7,6 +7,7 @@ current work a moment, close. What is left undecided or unsent stays in the data
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,8 +15,6 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bot.builtin import builtin_commands
-from bot.commands import Commands
 from bot.core import Core
 from bot.errors import UsageError
 from bot.ports import Accept, Clock, Platform, SystemClock
@@ -32,6 +31,9 @@ log = structlog.get_logger(__name__)
 
 STOP_WITHIN_S = 5.0
 """What current work gets to end in when the process is told to stop."""
+
+CONNECTED_EVERY_S = 0.1
+"""How often a platform that is starting is asked whether it is connected."""
 
 RESTART_PLATFORM_AFTER_S = 5.0
 """A platform that fell over by a defect is started again after this."""
@@ -68,11 +70,9 @@ class App:
             opened.callback(store.close)
             opened.enter_context(only_one(settings, store))
             platforms = {platform.name: platform for platform in make_platforms(settings, store, clock)}
-            documents = opened.enter_context(Documents.open(settings, store))
+            documents = opened.enter_context(Documents.open(settings, store, sample=True))
             scopes = Scopes(store, clock, ROOM_SETTINGS, configured=settings.rooms)
             retention = Retention(store, clock, settings.core.retention_days, settings.core.keys_days)
-            commands = Commands()
-            commands.add(*builtin_commands(commands, store, scopes, retention))
             core = Core.build(
                 store,
                 platforms,
@@ -81,42 +81,46 @@ class App:
                 settings=settings.core,
                 clock=clock,
                 scopes=scopes,
-                commands=commands,
                 retention=retention,
             )
             housekeeping = Housekeeping(store, retention, clock, settings.data_dir)
             yield cls(settings, store, core, documents, housekeeping, platforms)
 
-    async def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Work until :meth:`stop`, a signal, or the end of a platform's input. ``ready`` is called once it works."""
+    async def run(self, announce: Callable[[Platform], None] = lambda platform: None) -> None:
+        """Work until :meth:`stop`, a signal, or the end of a platform's input.
+
+        ``announce`` is called for each platform when it is connected for the first time.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
         await self.core.start()
-        self.documents.start()
-        receiving = [
-            asyncio.create_task(self._receive(platform), name=f"platform {platform.name}")
-            for platform in self.platforms.values()
+        self.documents.indexes.start()
+        receiving = [asyncio.create_task(self._receive(platform)) for platform in self.platforms.values()]
+        beside = [
+            asyncio.create_task(self.housekeeping.run()),
+            *(asyncio.create_task(_when_connected(platform, announce)) for platform in self.platforms.values()),
         ]
-        keeping = asyncio.create_task(self.housekeeping.run(), name="housekeeping")
-        stopping = asyncio.create_task(self._stop.wait(), name="stop")
-        ready()
+        stopping = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([stopping, *receiving], return_when=asyncio.FIRST_COMPLETED)
             if not self._stop.is_set():
                 await self.core.idle()  # an input came to its end: answer what it said
         finally:
             log.info("app.stopping")
-            for task in (*receiving, keeping, stopping):
+            for task in (*receiving, *beside, stopping):
                 task.cancel()
-            ended = await asyncio.gather(*receiving, keeping, stopping, return_exceptions=True)
+            ended = await asyncio.gather(*receiving, *beside, stopping, return_exceptions=True)
             await self.core.close(STOP_WITHIN_S)
         for outcome in ended:
             if isinstance(outcome, Exception):
                 raise outcome
 
     def stop(self) -> None:
-        """End :meth:`run` in order."""
+        """End :meth:`run` in order; asked a second time, at once: nothing durable is lost by that."""
+        if self._stop.is_set():
+            log.warning("app.stopped_at_once")
+            os._exit(1)
         self._stop.set()
 
     async def _receive(self, platform: Platform) -> None:
@@ -143,3 +147,9 @@ class App:
             "knowledge": self.documents.trouble,
             **{name: self.fallen.get(name) or platform.health() for name, platform in self.platforms.items()},
         }
+
+
+async def _when_connected(platform: Platform, announce: Callable[[Platform], None]) -> None:
+    while platform.health() is not None:  # noqa: ASYNC110 – a platform tells its health when it is asked
+        await asyncio.sleep(CONNECTED_EVERY_S)
+    announce(platform)

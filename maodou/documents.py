@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
+from bot.errors import MaodouError
 from bot.ports import Answerer, Knowledge
 from bot.store import Store
 from maodou.config import SAMPLE_BASE, Settings
@@ -23,7 +23,7 @@ SAMPLE = ("README.md", "README_zh.md", "docs")
 """The project's own documentation, below its folder: what a new installation can be asked about."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Documents:
     """``trouble``: what went wrong with the sample, as a sentence; None while all is well."""
 
@@ -31,65 +31,45 @@ class Documents:
     indexes: Indexes
     knowledge: Knowledge
     answerer: Answerer
-    with_sample: bool = True
     trouble: str | None = None
-    _cancel: threading.Event = field(default_factory=threading.Event)
-    _sample: threading.Thread | None = None
 
     @classmethod
     @contextmanager
-    def open(cls, settings: Settings, store: Store) -> Iterator[Documents]:
-        """Load the indexes, which blocks for a moment; closed afterwards."""
+    def open(cls, settings: Settings, store: Store, *, sample: bool = False) -> Iterator[Documents]:
+        """Load the indexes, which blocks for a moment; closed afterwards. ``sample``: bring it in step first."""
         from rag.extractive import ExtractiveAnswerer
         from rag.knowledge import GatedKnowledge
 
         library = Library(store, settings.knowledge)
+        trouble = add_sample(library, PROJECT) if sample and settings.sample else None
         indexes = Indexes(store, settings.knowledge, settings.data_dir / "index")
         indexes.open()
-        documents = cls(
-            library,
-            indexes,
-            GatedKnowledge(store, indexes, settings.knowledge),
-            ExtractiveAnswerer(),
-            settings.sample,
-        )
         try:
-            yield documents
+            yield cls(
+                library, indexes, GatedKnowledge(store, indexes, settings.knowledge), ExtractiveAnswerer(), trouble
+            )
         finally:
-            documents.close()
+            indexes.close()
 
-    def start(self) -> None:
-        """Keep the indexes fresh from now on, and bring in the sample."""
-        self.indexes.start()
-        if self.with_sample:
-            self._sample = threading.Thread(target=self._add_sample, name="sample")
-            self._sample.start()
 
-    def close(self) -> None:
-        self._cancel.set()
-        if self._sample is not None:
-            self._sample.join()
-        self.indexes.close()
+def add_sample(library: Library, project: Path) -> str | None:
+    """Bring the sample base in step with the project's documentation, where it is wanted; what went wrong.
 
-    def _add_sample(self) -> None:
-        try:
-            if self.wants_sample():
-                self.add_sample()
-        except Exception as error:  # without it the rooms still answer from what there is
-            log.exception("documents.sample_failed")
-            self.trouble = f"The sample documents could not be read: {error}"
-
-    def wants_sample(self) -> bool:
-        """Whether there is no knowledge base yet, or one that the sample went into, which may have changed."""
-        bases = {base.name for base in self.library.bases()}
-        if SAMPLE_BASE not in bases:
-            return not bases
-        roots = {Path(document.root) for document in self.library.list(SAMPLE_BASE)}
-        return PROJECT in roots or PROJECT / "docs" in roots
-
-    def add_sample(self) -> None:
-        """Bring the sample base in step with the project's documentation."""
+    It is wanted while there is no knowledge base, and kept in step where it went in: an operator who takes it
+    out does not get it back.
+    """
+    names = {base.name for base in library.bases()}
+    if SAMPLE_BASE in names:
+        roots = {Path(document.root) for document in library.list(SAMPLE_BASE)}
+        if not roots & {project, project / "docs"}:
+            return None
+    elif names:
+        return None
+    try:
         for name in SAMPLE:
-            path = PROJECT / name
-            if path.exists() and not self._cancel.is_set():
-                self.library.add(path, SAMPLE_BASE, cancel=self._cancel)
+            if (project / name).exists():
+                library.add(project / name, SAMPLE_BASE)
+    except MaodouError as error:  # without it the rooms still answer from what there is
+        log.error("documents.sample_failed", error=str(error))
+        return f"The sample documents could not be read: {error}"
+    return None

@@ -32,9 +32,14 @@ def add(
     with library(context) as shelf, progress(as_json) as show:
         report = shelf.add(path, kb, show)
     if as_json:
-        typer.echo(json.dumps(asdict(report), ensure_ascii=False))
+        typer.echo(json.dumps({"base": report.base, **_counts(report), "refused": report.refused}, ensure_ascii=False))
     else:
-        typer.echo(_told(report))
+        said = ", ".join(
+            f"{count} {what.replace('_', ' ')}"
+            for what, count in _counts(report).items()
+            if count and what != "passages"
+        )
+        typer.echo(f"{report.base}: {said or 'no document found'}; {report.chunks} passages.")
     if report.refused:
         from rag.readers import REFUSALS
 
@@ -43,16 +48,15 @@ def add(
         raise typer.Exit(1)
 
 
-def _told(report: SyncReport) -> str:
-    counts = {
+def _counts(report: SyncReport) -> dict[str, int]:
+    return {
         "added": len(report.added),
         "changed": len(report.changed),
         "removed": len(report.removed),
         "unchanged": report.unchanged,
-        "not taken in": len(report.refused),
+        "not_taken_in": len(report.refused),
+        "passages": report.chunks,
     }
-    said = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no document found"
-    return f"{report.base}: {said}; {report.chunks} passages."
 
 
 @app.command("list")

@@ -7,29 +7,30 @@ from collections.abc import Sequence
 
 import typer
 
-from adapters.web.adapter import WebPlatform
 from bot.ports import Clock, Platform
 from bot.store import Store
 from maodou.app import App
 from maodou.config import Settings
-from maodou.platforms import configured_platforms
+from maodou.platforms import configured_platforms, furnish
 from maodou.terminal import Terminal
 
 
 def run_up(settings: Settings) -> None:
     """Until it is stopped. Raises ``UsageError`` and ``StoreError`` with sentences for the operator."""
+    from adapters.web.adapter import WebPlatform
+
     with App.open(settings, configured_platforms) as app:
-        asyncio.run(app.run(lambda: announce(app)))
+        for platform in app.platforms.values():
+            if isinstance(platform, WebPlatform):
+                furnish(app, platform)
 
+        def announce(platform: Platform) -> None:
+            if isinstance(platform, WebPlatform):
+                typer.echo(f"\n  毛豆 Maodou  {platform.room_url}\n  operator    {platform.operator_link()}\n")
+            else:
+                typer.echo(f"  {platform.name}: connected")
 
-def announce(app: App) -> None:
-    """Where the rooms are, and the link that makes a browser the operator's."""
-    for platform in app.platforms.values():
-        if isinstance(platform, WebPlatform):
-            typer.echo(f"\n  毛豆 Maodou    {platform.room_url}\n  operator      {platform.operator_link()}\n")
-        else:
-            typer.echo(f"  {platform.name}: connected")
-    typer.echo("  Ctrl-C stops it.\n")
+        asyncio.run(app.run(announce))
 
 
 def run_chat(settings: Settings) -> None:
@@ -38,6 +39,8 @@ def run_chat(settings: Settings) -> None:
     def terminal(settings: Settings, store: Store, clock: Clock) -> Sequence[Platform]:
         return [Terminal(clock)]
 
+    # Whoever types here is alone: nobody else could answer first.
+    settings = settings.model_copy(update={"rooms": {**settings.rooms, "unasked_pause_s": 0}})
     typer.echo("Write to the room; @maodou addresses it. Ctrl-D ends.\n", err=True)
     with App.open(settings, terminal) as app:
         asyncio.run(app.run())
