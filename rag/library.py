@@ -9,6 +9,7 @@ which an index notices (:mod:`rag.index`).
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,7 +34,8 @@ log = structlog.get_logger(__name__)
 Progress = Callable[[int, int, str], None]
 """Called with files done, files in all, and the source of the last one."""
 
-_MAX_BASE_CHARS = 64
+BASE_NAME = re.compile(r"[A-Za-z0-9\u3400-\u9fff][\w.-]{0,63}")
+"""What a room's setting ``knowledge`` can name."""
 
 
 @dataclass(slots=True)
@@ -141,9 +143,10 @@ class Library:
         return report
 
     def _base_id(self, name: str) -> int:
-        if not name.strip() or len(name) > _MAX_BASE_CHARS or not name.isprintable():
-            raise UsageError(f"A knowledge base's name has 1 to {_MAX_BASE_CHARS} printable characters.")
-
+        if not BASE_NAME.fullmatch(name) or name == "none":
+            raise UsageError(
+                f"{name!r} cannot name a knowledge base: letters, digits, Chinese characters, . _ -, at most 64."
+            )
         return self.store.write_now(lambda connection: base_id_of(connection, name))
 
     def _walk(self, path: Path, report: SyncReport) -> tuple[list[readers.Found], list[str]]:
