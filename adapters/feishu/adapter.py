@@ -1,6 +1,9 @@
 """Feishu as a platform: its events are committed before they are acknowledged, our deliveries leave under keys.
 
-What it cannot do: it tells nobody of edits, so an edited question is not answered anew.
+It tells nobody of edits, so an edited question is not answered anew. An answer that is shown while it is made
+is a card that is replaced as a whole: that needs no state of ours, so any life of the process can complete
+the card that another one began. (CardKit's typewriter needs a card's id, which cannot be had from its message
+any more: larksuite/oapi-sdk-java issue 168.)
 """
 
 from __future__ import annotations
@@ -47,19 +50,6 @@ class FeishuPlatform:
     """
 
     name = PLATFORM
-    capabilities = Capabilities(
-        edits=True,
-        recalls=True,
-        threads=True,
-        streams=True,
-        buttons=True,
-        voice=True,
-        history=True,
-        max_chars=MAX_CHARS,
-        sends_per_s=4,  # the platform takes 5, of all bots of a group together
-        edits_per_s=2,  # a card takes 5; all calls of an app share 50 a second and 1,000 a minute
-        key_window_s=3600,
-    )
 
     def __init__(self, settings: FeishuSettings) -> None:
         if not settings.app_secret.get_secret_value():
@@ -67,6 +57,19 @@ class FeishuPlatform:
         if importlib.util.find_spec("lark_oapi") is None:
             raise UsageError(MISSING)
         self.settings = settings
+        self.capabilities = Capabilities(
+            edits=True,
+            recalls=True,
+            threads=True,
+            streams=True,
+            buttons=True,
+            voice=True,
+            history=True,
+            max_chars=MAX_CHARS,
+            sends_per_s=settings.sends_per_s,
+            edits_per_s=settings.edits_per_s,
+            key_window_s=settings.key_window_s,
+        )
         self.api = Api(settings)
         self.directory = Directory(self.api, settings)
         self._translator = Translator(self.api, self.directory, settings)

@@ -222,6 +222,8 @@ def _checked(status: int, reply: dict[str, Any], headers: Mapping[str, str]) -> 
     why = str(reply.get("msg", ""))[:300]
     if status == 429 or code in RATE_LIMITED:
         raise TryLater(_pause_s(headers), f"rate limit ({code or status})")
+    if not isinstance(code, int) and 400 <= status < 500:
+        code = status  # no reply of Feishu's own, but a refusal all the same: a wrong address, a proxy
     if status >= 500 or not isinstance(code, int):
         raise OutcomeUnknown(f"HTTP {status} ({code}): {why}")
     if code == TOKEN_INVALID:

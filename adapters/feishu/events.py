@@ -297,7 +297,6 @@ class Translator:
 
 def replied_message(reply_to: str) -> str | None:
     """The message that a delivery replies to: itself, or the card on which a button was pressed."""
-    prefix, _, rest = reply_to.partition("/")
-    if prefix != PRESS:
+    if not reply_to.startswith(f"{PRESS}/"):
         return reply_to
-    return rest.partition("/")[2] or None
+    return reply_to.rpartition("/")[2] or None

@@ -4,7 +4,8 @@ Found means sent, so a wrong find would swallow an answer or overwrite another o
 may not be ours, this raises ``CannotLook`` and the delivery becomes uncertain.
 
 Posts come back with their words, if not with their marks, and are compared by their gist. Cards come back
-without their text. Outside topics a reply names its question; inside, everything names the topic's root.
+without their text (larksuite/oapi-sdk-java issue 168). Outside topics a reply names its question; inside,
+everything names the topic's root.
 """
 
 from __future__ import annotations

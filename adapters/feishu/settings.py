@@ -28,6 +28,11 @@ class FeishuSettings(BaseModel):
     webhook_path: str = Field("/feishu", pattern="^/", description="The path that the developer console is given.")
     webhook_window_s: float = Field(300, gt=0, description="A request signed longer ago, or ahead, is refused.")
 
+    # the way out
+    sends_per_s: float = Field(4, ge=0, description="Per room; a group takes 5 from all its bots. 0: no limit of ours.")
+    edits_per_s: float = Field(1, ge=0, description="Per room, of an answer that is shown while it is made.")
+    key_window_s: float = Field(3600, gt=0, description="How long the platform knows a uuid; it says an hour.")
+
     # bounds
     max_event_bytes: int = Field(
         1024 * 1024, gt=0, description="A larger event is refused unread; texts end at 150 KB."

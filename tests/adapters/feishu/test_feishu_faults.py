@@ -226,13 +226,14 @@ async def test_a_wrong_secret_is_said_and_does_not_end_the_bot(start: Start, fei
 async def test_a_malformed_event_and_one_of_ten_megabytes_are_refused_and_the_next_is_answered(
     bot: Running, group: Chat, ann: Person
 ) -> None:
-    assert not bot.feishu.malformed()
-    assert not bot.feishu.malformed(b"[" * 100_000)
-    assert not bot.feishu.malformed(
-        b'{"schema": "2.0", "header": {"event_id": "x", "event_type": "im.message.receive_v1"}}'
-    )
+    async def taken(payload: bytes) -> bool:
+        return await asyncio.to_thread(bot.feishu.malformed, payload)
+
+    header = b'{"event_id": "x", "event_type": "im.message.receive_v1"}'
+    for payload in (b"{", b"[" * 100_000, b'{"schema": "2.0", "header": ' + header + b', "event": {"message": 5}}'):
+        assert not await taken(payload)
     bot.feishu.faults.fragments = 40
-    assert not bot.feishu.malformed(b'{"text": "' + b"x" * 10 * 1024 * 1024 + b'"}')
+    assert not await taken(b'{"text": "' + b"x" * 10 * 1024 * 1024 + b'"}')
     bot.feishu.faults.fragments = 1
     bot.feishu.say(group, ann, "怎么安装？", mention=(bot.feishu.bot,))
     await bot.answers(group)
@@ -316,13 +317,25 @@ async def test_twin_with_another_key_for_each_attempt_it_answers_twice(
 
 
 @pytest.mark.parametrize("limits", [replace(QUICK, key_window_s=0.3)])
-async def test_past_the_keys_window_it_looks_before_it_sends_again(bot: Running, group: Chat, ann: Person) -> None:
-    bot.platform.capabilities = replace(bot.platform.capabilities, key_window_s=0.3)
-    bot.feishu.faults.refuse("/reply", 2200, times=3, status=500, after_effect=True)
-    bot.feishu.say(group, ann, "怎么安装？", mention=(bot.feishu.bot,))
-    await bot.until(lambda: any(call == "GET /open-apis/im/v1/messages" for call in bot.feishu.api.calls))
-    await bot.answers(group)
-    assert await how_it_ended(bot) == ("sent", "")
+async def test_past_the_keys_window_it_looks_before_it_sends_again(
+    start: Start, feishu: Feishu, group: Chat, ann: Person
+) -> None:
+    async with start(key_window_s=0.3) as bot:
+        feishu.faults.refuse("/reply", 2200, times=3, status=500, after_effect=True)
+        feishu.say(group, ann, "怎么安装？", mention=(feishu.bot,))
+        await bot.until(lambda: any(call == "GET /open-apis/im/v1/messages" for call in feishu.api.calls))
+        await bot.answers(group)
+        assert await how_it_ended(bot) == ("sent", "")
+
+
+@pytest.mark.parametrize("limits", [replace(QUICK, key_window_s=0.3)])
+async def test_twin_that_sends_blindly_past_the_window_answers_twice(
+    start: Start, feishu: Feishu, group: Chat, ann: Person
+) -> None:
+    async with start(key_window_s=3600) as bot:
+        feishu.faults.refuse("/reply", 2200, times=3, status=500, after_effect=True)
+        feishu.say(group, ann, "怎么安装？", mention=(feishu.bot,))
+        await bot.until(lambda: len(feishu.shown(group)) > 1)
 
 
 async def test_kicked_while_answering_is_recorded_as_undeliverable(

@@ -238,10 +238,10 @@ class Messages:
         return {name: value for name, value in shape.items() if value is not None}
 
     def _content(self, post: Post) -> str:
-        """A card comes back as the platform shows it to programs: its text only, in a shape of its own."""
+        """A card comes back without its words (larksuite/oapi-sdk-java issue 168)."""
         if post.type != "interactive":
             return post.content
-        lines = [[{"tag": "text", "text": line}] for line in self._world.text_of(post).split("\n")]
+        lines = [[{"tag": "text", "text": "请将客户端升级至最新版本，以查看内容"}]]
         return json.dumps({"title": "", "elements": lines}, ensure_ascii=False)
 
     # ── reactions ────────────────────────────────────────────────────────────────────────────────────

@@ -241,7 +241,8 @@ class Feishu:
         self._do(change)
 
     def press(self, message_id: str, person: Person, label: str) -> dict[str, Any] | None:
-        """Press the button with this label; returns the bot's answer, None when there was none in time."""
+        """Press the button with this label; returns the bot's answer, None when there was none in time. It waits
+        for the bot: call it in a thread where the bot runs on the caller's loop."""
         value = _button(self.world, self.world.posts[message_id], label)
         payload = self._do(lambda: self._events.pressed(self.world.posts[message_id], person, value))
         if self.mode == "long_connection":
@@ -279,7 +280,7 @@ class Feishu:
         self._do(lambda: self.redelivery.again(event_id))
 
     def malformed(self, payload: bytes = b'{"schema": "2.0", "header": {') -> bool:
-        """Push bytes that are no event; True when the client acknowledged even that."""
+        """Push bytes that are no event; True when the client acknowledged even that. Waits as ``press`` does."""
         return self._await(self.connections.push_raw(payload))
 
     def tell(self, payload: dict[str, Any]) -> Told:
