@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, or_, select, update
 
 from bot.delivery import DeliveryState
 from bot.event import Member, Room
@@ -150,7 +150,7 @@ class Retention:
         texts_before, keys_before = now - self.retention_days * DAY_S, now - self.keys_days * DAY_S
         swept = Swept()
         await self._finish_forgetting(swept)
-        swept.texts += await self._in_batches(_recalled(keys_before), _erase_events)
+        swept.texts += await self._finish_recalls(keys_before)
         swept.texts += await self._in_batches(_old_events(texts_before), _erase_events)
         swept.texts += await self._in_batches(_old_deliveries(texts_before), _erase_deliveries)
         swept.rows += await self._in_batches(_spent_deliveries(keys_before), _delete_deliveries)
@@ -169,8 +169,19 @@ class Retention:
         for key, at in await self._store.read(_forgotten):
             swept.texts += await self._store.write(_finish_member(key, at))
 
+    async def _finish_recalls(self, since: float) -> int:
+        """What was taken back before it was decided on, and is decided now."""
+        query = _recalled(since)
+        recalled = await self._store.read(lambda connection: [(row[0], row[1]) for row in connection.execute(query)])
+        erased = 0
+        for start in range(0, len(recalled), self._batch):
+            ids = await self._store.read(_left_of(recalled[start : start + self._batch]))
+            if ids:
+                erased += await self._store.write(_acting(_erase_events, ids))
+        return erased
+
     async def _in_batches(
-        self, candidates: Select[tuple[int]] | Select[tuple[str]], act: Callable[[Connection, Sequence[int | str]], int]
+        self, candidates: Select[int] | Select[str], act: Callable[[Connection, Sequence[int | str]], int]
     ) -> int:
         """Look up, act, look up again, until nothing is left or a look-up brings nothing to act on."""
         done = 0
@@ -192,7 +203,7 @@ class Retention:
         return done
 
 
-def _ids(connection: Connection, query: Select[tuple[int]] | Select[tuple[str]]) -> list[int | str]:
+def _ids(connection: Connection, query: Select[int] | Select[str]) -> list[int | str]:
     return [row[0] for row in connection.execute(query)]
 
 
@@ -216,37 +227,45 @@ def _has_text() -> ColumnElement[bool]:
     return or_(inbox.c.payload.is_not(None), answered)
 
 
-def _recalled(since: float) -> Select[tuple[int]]:
-    """Messages that were taken back before they were decided on. Only as far back as keys are kept: their
-    ``recalled`` rows are found by the time of arrival."""
-    taken_back = inbox.alias("taken_back")
-    same = and_(taken_back.c.room == inbox.c.room, taken_back.c.message_id == inbox.c.message_id)
-    return (
-        select(inbox.c.id)
-        .select_from(taken_back)
-        .join(inbox, same)
-        .where(taken_back.c.kind == "recalled", taken_back.c.received_at >= since)
-        .where(inbox.c.kind.in_(SPOKEN), inbox.c.outcome.is_not(None), _has_text())
-        .distinct()
-    )
+def _recalled(since: float) -> Select[str, str]:
+    """Room and id of the messages that were taken back. Only as far back as keys are kept: their rows are found
+    by the time of arrival."""
+    taken_back = (inbox.c.kind == "recalled") & (inbox.c.received_at >= since) & inbox.c.message_id.is_not(None)
+    return select(inbox.c.room, inbox.c.message_id).where(taken_back)
 
 
-def _old_events(before: float) -> Select[tuple[int]]:
+def _left_of(recalled: Sequence[tuple[str, str]]) -> Operation[list[int]]:
+    """The decided events of these messages that still hold a text.
+
+    Two steps rather than a join: without statistics SQLite joins by room, which reads the room once for each
+    recall in it.
+    """
+    said = inbox.c.message_id.in_([message_id for _, message_id in recalled]) & inbox.c.kind.in_(SPOKEN)
+    query = select(inbox.c.id, inbox.c.room, inbox.c.message_id).where(said, inbox.c.outcome.is_not(None), _has_text())
+    wanted = set(recalled)
+
+    def read(connection: Connection) -> list[int]:
+        return [row.id for row in connection.execute(query) if (row.room, row.message_id) in wanted]
+
+    return read
+
+
+def _old_events(before: float) -> Select[int]:
     old = (inbox.c.received_at < before) & inbox.c.payload.is_not(None) & inbox.c.outcome.is_not(None)
     return select(inbox.c.id).where(old).order_by(inbox.c.received_at)
 
 
-def _old_deliveries(before: float) -> Select[tuple[int]]:
+def _old_deliveries(before: float) -> Select[int]:
     old = (deliveries.c.planned_at < before) & deliveries.c.content.is_not(None) & deliveries.c.state.in_(FINAL)
     return select(deliveries.c.id).where(old).order_by(deliveries.c.id)
 
 
-def _spent_deliveries(before: float) -> Select[tuple[int]]:
+def _spent_deliveries(before: float) -> Select[int]:
     spent = (deliveries.c.planned_at < before) & deliveries.c.content.is_(None) & deliveries.c.state.in_(FINAL)
     return select(deliveries.c.id).where(spent).order_by(deliveries.c.id)
 
 
-def _spent_events(before: float) -> Select[tuple[int]]:
+def _spent_events(before: float) -> Select[int]:
     """Not those whose deliveries are still there: ``/why`` tells them as one."""
     told = exists().where(deliveries.c.event_id == inbox.c.id)
     spent = (inbox.c.received_at < before) & inbox.c.payload.is_(None) & inbox.c.outcome.is_not(None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from sqlalchemy import Connection, insert, select, update
 
@@ -175,6 +177,19 @@ async def test_a_message_recalled_before_it_was_decided_is_erased_by_the_sweep(
     await send(store, delivery)
     await keeping.sweep()
     assert await store.read(texts_of) == ([], [])
+
+
+async def test_a_sweep_reads_a_busy_room_once_and_not_once_for_each_recall(store: Store, clock: ManualClock) -> None:
+    """20,000 messages and 200 recalls took minutes when recalls were joined by room; now tenths of a second."""
+    count, now = 20_000, clock.now()
+    row = {"room": ROOM.key, "payload": "{}", "at": now, "received_at": now, "outcome": "silent", "reason": "unsure"}
+    rows = [{**row, "key": f"s{number}", "kind": "said", "message_id": f"m{number}"} for number in range(count)]
+    rows += [{**row, "key": f"r{number}", "kind": "recalled", "message_id": f"m{number}"} for number in range(200)]
+    await store.write(lambda connection: connection.execute(insert(inbox), rows))
+    started = time.perf_counter()
+    swept = await Retention(store, clock).sweep()
+    assert swept.texts == 200
+    assert time.perf_counter() - started < 5
 
 
 # ── a member who asks to be forgotten ────────────────────────────────────────────────────────────────────
