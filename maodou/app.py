@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from bot.commands import Commands
 from bot.core import Core
 from bot.errors import UsageError
 from bot.ports import Accept, Clock, Platform, SystemClock
@@ -26,6 +27,7 @@ from maodou.database import open_store
 from maodou.documents import Documents
 from maodou.housekeeping import Housekeeping
 from maodou.instance import only_one
+from rag.commands import KnowledgeCommands
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +84,7 @@ class App:
                 clock=clock,
                 scopes=scopes,
                 retention=retention,
+                commands=Commands((KnowledgeCommands(documents.library).command,)),
             )
             housekeeping = Housekeeping(store, retention, clock, settings.data_dir)
             yield cls(settings, store, core, documents, housekeeping, platforms)

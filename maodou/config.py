@@ -21,6 +21,8 @@ from ruamel.yaml.error import YAMLError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from adapters.discord.settings import DiscordSettings
+from adapters.feishu.settings import FeishuSettings
 from adapters.web.settings import WebSettings
 from bot.errors import UsageError
 from bot.logs import MIN_SECRET_CHARS, LogSettings, Secrets, configure
@@ -59,6 +61,8 @@ class Settings(BaseSettings):
     rooms: dict[str, Any] = Field(default_factory=dict, description="Defaults for every room, as /settings names them.")
     knowledge: KnowledgeSettings = KnowledgeSettings()
     web: WebSettings | None = None
+    discord: DiscordSettings | None = None
+    feishu: FeishuSettings | None = None
 
     @field_validator("database")
     @classmethod
@@ -116,7 +120,7 @@ class Settings(BaseSettings):
     @property
     def platforms(self) -> tuple[str, ...]:
         """The platforms that have a section, other than the web room."""
-        return tuple(name for name in PLATFORMS if getattr(self, name, None) is not None)
+        return tuple(name for name in PLATFORMS if getattr(self, name) is not None)
 
     @property
     def database_url(self) -> str:

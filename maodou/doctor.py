@@ -37,6 +37,8 @@ EXTRAS = {
 }
 """By extra: a module that it brings, and what it is for."""
 
+NEEDED_SECRETS = {"discord": ("token",), "feishu": ("app_secret",)}
+
 Check = Callable[[Settings], Iterator[CheckResult]]
 
 
@@ -213,13 +215,12 @@ def _platforms(settings: Settings) -> Iterator[CheckResult]:
     """Each configured platform has its secrets."""
     for name in settings.platforms:
         section = getattr(settings, name)
-        missing = [
-            f"MAODOU_{name}_{secret}".upper()
-            for secret in section.needed_secrets()
-            if not getattr(section, secret).get_secret_value()
-        ]
-        advice = f"Put {' and '.join(missing)} into .env." if missing else ""
-        yield CheckResult(not missing, name, (advice and "its secret is missing") or "has its secrets", advice)
+        missing = [secret for secret in NEEDED_SECRETS[name] if not getattr(section, secret).get_secret_value()]
+        if missing:
+            variables = " and ".join(f"MAODOU_{name}_{secret}=…".upper() for secret in missing)
+            yield CheckResult(False, name, f"{' and '.join(missing)} not set", f"Put {variables} into .env.")
+        else:
+            yield CheckResult(True, name, "has its secrets")
 
 
 def _embedding(settings: Settings) -> Iterator[CheckResult]:

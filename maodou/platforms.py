@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bot.commands import Call
-from bot.errors import MemberError
+from bot.errors import MemberError, UsageError
 from bot.event import Member, Role
 from bot.ports import Clock, Platform
 from bot.store import Store
@@ -26,11 +27,35 @@ def configured_platforms(settings: Settings, store: Store, clock: Clock) -> Sequ
         room = WebPlatform(store, web, clock, settings.data_dir)
         room.bind()
         platforms.append(room)
+    if settings.discord is not None:
+        if importlib.util.find_spec("discord") is None:
+            raise UsageError("`discord` is configured, and its extra is missing: pip install -e '.[discord]'.")
+        from adapters.discord.adapter import DiscordPlatform
+
+        platforms.append(DiscordPlatform(store, settings.discord, clock))
+    if settings.feishu is not None:
+        from adapters.feishu.adapter import FeishuPlatform
+
+        platforms.append(FeishuPlatform(settings.feishu))
     return platforms
 
 
-def furnish(app: App, web: WebPlatform) -> None:
-    """Give the web room's pages what they show of the rest of the house."""
+def furnish(app: App) -> None:
+    """Give each platform what it shows of the rest of the house."""
+    from adapters.web.adapter import WebPlatform
+
+    for platform in app.platforms.values():
+        if isinstance(platform, WebPlatform):
+            _furnish_web(app, platform)
+        elif platform.name == "discord":
+            from adapters.discord.adapter import DiscordPlatform
+
+            if isinstance(platform, DiscordPlatform):
+                platform.commands = app.core.commands
+
+
+def _furnish_web(app: App, web: WebPlatform) -> None:
+    """The console's desks, and the erasing of what the room itself keeps."""
     from maodou.desk import LibraryDesk
 
     core = app.core

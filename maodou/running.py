@@ -20,9 +20,7 @@ def run_up(settings: Settings) -> None:
     from adapters.web.adapter import WebPlatform
 
     with App.open(settings, configured_platforms) as app:
-        for platform in app.platforms.values():
-            if isinstance(platform, WebPlatform):
-                furnish(app, platform)
+        furnish(app)
 
         def announce(platform: Platform) -> None:
             if isinstance(platform, WebPlatform):

@@ -152,7 +152,7 @@ def test_a_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
 
 def test_every_setting_that_measures_time_or_size_says_its_unit() -> None:
     measures = re.compile(r"(^|_)(timeout|pause|deadline|every|within|after|window|grace|keep|kept|size)(_|$)")
-    units = ("_s", "_ms", "_minutes", "_hours", "_days", "_bytes", "_mib", "_chars")
+    units = ("_s", "_ms", "_minutes", "_hours", "_days", "_bytes", "_mib", "_chars", "_pings", "_messages")
     found = 0
     for definition in Settings.model_json_schema()["$defs"].values():
         for name, field in definition.get("properties", {}).items():
