@@ -1,93 +1,116 @@
 """How common a word is in general: what makes a word of the documents telling. Beside the features of the gate.
 
-Chinese: relative frequencies of character pairs, from the word counts of jieba's dictionary (fxsj/jieba, MIT
-licence), rounded to half a unit of the natural logarithm and kept in ``background_zh.json``;
-``python -m rag.gate.background`` makes that file anew. English words and names: one flat rate, since a message
-that names things a text of another field would hardly name is on topic whether they are common or not; everyday
-words are an exception and are listed.
+``background.json`` holds the natural logarithm, rounded to halves, of the chance to meet a token of
+:mod:`search.tokenise` in a general text as long as a passage. What is not in it is rarer than all that is.
+
+* Chinese pairs of characters: from the word counts of jieba's dictionary (jieba 0.42.1, github.com/fxsj/jieba, MIT).
+* English words: from their ranks in films and in Wikipedia, as zxcvbn lists them (zxcvbn 4.5.0,
+  github.com/dwolfhub/zxcvbn-python, MIT), by Zipf's law with Mandelbrot's correction.
+
+``python -m rag.gate.background DICT_TXT FREQUENCY_LISTS_PY`` makes it anew from the two packages' files.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
+import sys
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 from search.tokenise import tokens
 
-TEXT_TOKENS = 300
-"""Pairs in a text as long as a passage: turns the frequency of a pair into the chance to meet it in a passage."""
+PASSAGE_PAIRS, PASSAGE_WORDS = 300, 120
+"""Pairs of characters in a Chinese passage, words in an English one."""
 
-_FILE = "background_zh.json"
-_MIN_COUNT = 300
-"""Rarer pairs (8e-6 of all) are left out of the file and share one frequency."""
-_RARE = 2.5e-6
-_NAME_CHANCE = 0.002
-_EVERYDAY_CHANCE = 0.02
+_FILE = "background.json"
+RARE_PAIR, RARE_WORD = 7.5e-4, 2e-3
+"""The chance of what is not in the file. For a Latin word it is high for a reason: most of those are names."""
 _MOST = 0.5
-
-_EVERYDAY_EN = """
-lunch dinner breakfast eat food restaurant coffee tea beer drink cook hungry pizza cake delicious weather rain snow sun
-sunny hot cold weekend holiday vacation trip travel flight hotel beach tonight tomorrow yesterday today morning evening
-night week month year birthday party movie film song music band concert football soccer basketball match team league
-player game play watch tv show series cat dog pet baby kid child children family mother father mom dad brother sister
-wife husband girlfriend boyfriend friend love happy sad tired sleep bed dream funny joke lol haha wow nice cool awesome
-great good bad best worst beautiful pretty people man woman guy girl boy life live home house rent apartment room city
-country money buy sell price cheap expensive pay salary job boss office work hire bus car train subway bike drive walk
-run gym doctor hospital sick phone shop shopping shoes clothes dress hair hope feel think know like want need thing lot
-time day really maybe yeah yes
-"""
+_PAIR_COUNT = 300
+_LISTS = ("us_tv_and_film", "english_wikipedia")
+_ZIPF_SCALE, _ZIPF_SHIFT = 0.08, 2.7
+"""The share of the word of rank r is 0.08 / (r + 2.7): Mandelbrot 1953 as fitted to English (Booth 1967)."""
 
 
 def chance(token: str) -> float:
     """The chance to meet ``token`` in a passage of general text; more than 0, at most 0.5."""
-    if "\u3400" <= token[0] <= "\u9fff":
-        frequency = _pairs().get(token, _RARE) if len(token) > 1 else 10 * _RARE
-        return min(_MOST, TEXT_TOKENS * frequency)
-    return _EVERYDAY_CHANCE if token in _everyday() else _NAME_CHANCE
+    known = _chances().get(token)
+    if known is not None:
+        return known
+    if token[0] < "\u2e80":
+        return RARE_WORD
+    return RARE_PAIR * (10 if len(token) == 1 else 1)
 
 
 @cache
-def _everyday() -> frozenset[str]:
-    return frozenset(tokens(_EVERYDAY_EN))
-
-
-@cache
-def _pairs() -> dict[str, float]:
+def _chances() -> dict[str, float]:
+    """The file's content; never changed."""
     levels = json.loads(resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8"))["levels"]
-    pairs: dict[str, float] = {}
-    for level, run in levels.items():
-        frequency = math.exp(float(level))
-        for start in range(0, len(run), 2):
-            pairs[run[start : start + 2]] = frequency
-    return pairs
+    chances: dict[str, float] = {}
+    for level, (pairs, words) in levels.items():
+        value = min(_MOST, math.exp(float(level)))
+        chances |= dict.fromkeys((pairs[start : start + 2] for start in range(0, len(pairs), 2)), value)
+        chances |= dict.fromkeys(words.split(), value)
+    return chances
 
 
-def make(dictionary: Path) -> str:
-    """The content of ``background_zh.json``, from jieba's ``dict.txt`` (lines of word, count, part of speech)."""
+# ── to make it ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def pair_chances(lines: Iterable[str]) -> dict[str, float]:
+    """Of jieba's dictionary: lines of word, count and part of speech."""
     counts: Counter[str] = Counter()
-    with dictionary.open(encoding="utf-8") as lines:
-        for line in lines:
-            word, count, _ = line.split(" ")
-            for start in range(len(word) - 1):
-                counts[word[start : start + 2]] += int(count)
+    for line in lines:
+        word, count, _ = line.split(" ")
+        for start in range(len(word) - 1):
+            counts[word[start : start + 2]] += int(count)
     total = sum(counts.values())
-    levels: dict[str, list[str]] = {}
-    for pair, times in sorted(counts.items()):
-        if times >= _MIN_COUNT and all("\u3400" <= char <= "\u9fff" for char in pair):
-            levels.setdefault(f"{round(math.log(times / total) * 2) / 2:.1f}", []).append(pair)
-    content = {
-        "what": "natural logarithm of the relative frequency of Chinese character pairs within words",
-        "source": "word counts of the dictionary of jieba 0.42.1, https://github.com/fxsj/jieba, MIT licence",
-        "levels": {level: "".join(levels[level]) for level in sorted(levels, key=float, reverse=True)},
+    return {
+        pair: PASSAGE_PAIRS * times / total
+        for pair, times in counts.items()
+        if times >= _PAIR_COUNT and all("\u3400" <= char <= "\u9fff" for char in pair)
     }
-    return json.dumps(content, ensure_ascii=False, indent=0) + "\n"
+
+
+def word_chances(lists: Mapping[str, Iterable[str]]) -> dict[str, float]:
+    """Of lists of English words, the most frequent first. Words of one stem are added up."""
+    chances: dict[str, float] = {}
+    for ranked in lists.values():
+        for rank, word in enumerate(ranked, start=1):
+            if not word.isalpha() or not word.isascii():
+                continue
+            share = 1 - math.exp(-PASSAGE_WORDS * _ZIPF_SCALE / (rank + _ZIPF_SHIFT))
+            for token in tokens(word):
+                chances[token] = chances.get(token, 0.0) + share
+    return {word: share for word, share in chances.items() if share > RARE_WORD}
+
+
+def content(pairs: Mapping[str, float], words: Mapping[str, float]) -> str:
+    """The file: by level, the pairs end to end and the words between spaces."""
+    levels: dict[str, tuple[list[str], list[str]]] = {}
+    for place, chances in enumerate((pairs, words)):
+        for token, share in sorted(chances.items()):
+            level = f"{round(math.log(share) * 2) / 2:.1f}"
+            levels.setdefault(level, ([], []))[place].append(token)
+    ordered = sorted(levels, key=float, reverse=True)
+    what = "ln of the chance to meet a token in a general text as long as a passage; see background.py"
+    table = {level: ["".join(levels[level][0]), " ".join(levels[level][1])] for level in ordered}
+    return json.dumps({"what": what, "levels": table}, ensure_ascii=False, indent=0) + "\n"
+
+
+def _main(dictionary: Path, lists: Path) -> None:
+    text = lists.read_text(encoding="utf-8")
+    by_name = {name: re.search(rf'"{name}": "([^"]*)"', text) for name in _LISTS}
+    words = word_chances({name: found[1].split(",") for name, found in by_name.items() if found})
+    with dictionary.open(encoding="utf-8") as lines:
+        pairs = pair_chances(lines)
+    Path(__file__).with_name(_FILE).write_text(content(pairs, words), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    import jieba
-
-    Path(__file__).with_name(_FILE).write_text(make(Path(jieba.__file__).with_name("dict.txt")), encoding="utf-8")
+    _main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rag.gate.background import chance
+from rag.gate.background import RARE_WORD, chance
 from rag.gate.forms import Form
 from rag.retrieve import Hit
 from search.tokenise import tokens
@@ -136,7 +136,7 @@ def _evidence(frequency: Mapping[str, int], chunks: int) -> dict[str, float]:
     shares: list[float] = []
     word_shares: list[float] = []
     for word, count in frequency.items():
-        if word.isdigit():
+        if word.isdigit() or (len(word) == 1 and is_name(word)):
             continue
         general = chance(word)
         ratio = (count + _PRIOR_PASSAGES * general) / (chunks + _PRIOR_PASSAGES) / general
@@ -145,7 +145,7 @@ def _evidence(frequency: Mapping[str, int], chunks: int) -> dict[str, float]:
         share = count / max(chunks, 1)
         if is_name(word):
             names.append(value)
-            shares.append(share)
+            shares.append(share * min(1.0, RARE_WORD / general))
         else:
             word_shares.append(share)
     found.sort()

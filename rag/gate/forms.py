@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from search.normalise import folded
 
 _ASKS_ZH = re.compile(
-    "吗|嘛[?？。！!\\s]*$|么|呢|吧|咋|啥|谁|哪|几[个种款次步条位张]|多少|多久|多大|怎|如何|为何|何时|几时|什么|"
+    "吗|嘛|么|呢|吧|咋|啥|谁|哪|几[个种款次步条位张]|多少|多久|多大|怎|如何|为何|何时|几时|什么|"
     "请问|请教|求教|想问|问一?下|问个|咨询|求助|求指|求解|求推荐|是否|能否|可否|有无|有木有|"
-    "([\\u4e00-\\u9fff])[不没]\\1|[大多快好行对在有]不[大多快好行对在有]?(?:[,，。！!?？\\s]|$)|"
-    "是[^，。！？]{1,12}还是|不懂|不明白|不理解|看不懂|不知道|搞不清|没找到|找不到|不会[用装配]|"
+    "([\\u4e00-\\u9fff])[不没]\\1|[大多快好行对在有]不[大多快好行对在有]?(?:[,，。！!?？\\s]|$)|不[?？。！!\\s]*$|"
+    "[^，。！？]还是[^，。！？]{1,16}[。！？?\\s]*$|不太?(?:懂|明白|理解|清楚|知道|确定|会)|看不懂|搞不[清懂定]|疑问|疑惑|好奇|"
+    "没找到|找不到|对不上|不一致|应该|好像|似乎|难道|是何|"
     "报错|出错|错误|失败|装不上|跑不[了起通]|打不开|用不了|不工作|不生效|卡住|卡死"
 )
 _ASKS_EN = re.compile(
     r"\b(?:how|what|which|who|whom|whose|where|when|why)(?:'s|'re|'d)?\b|"
     r"\b(?:can|could|may|might|should|would|will|shall|do|does|did|is|are|was|were|has|have|am)(?:n't)?\s+"
     r"(?:i|we|you|it|this|that|there|these|those|they|he|she|anyone|anybody|someone|somebody|the|an?|any|my|your)\b|"
+    r"(?:^|[.!?:;\n]\s*)(?:(?:hi|hey|hello|so|and|but|also|please)[,\s]+)?"
+    r"(?:can|could|should|would|will|do|does|did|is|are|was|were|has|have)(?:n't)?\s+\w+|"
     r"\b(?:help|issue|problem|error|exception|traceback|fail(?:s|ed|ing|ure)?|crash(?:es|ed)?|stuck|"
     r"cannot|can'?t|won'?t|unable|doesn'?t\s+work|not\s+working|wondering|any\s+(?:idea|way|docs?|example|tutorial)s?|"
     r"looking\s+for|trying\s+to|wanna\s+know|want\s+to\s+know)\b",
