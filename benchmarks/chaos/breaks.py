@@ -6,6 +6,7 @@ They are broken here, by subclassing, and never by a switch in production code.
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import time
 from enum import StrEnum
@@ -29,6 +30,7 @@ class Break(StrEnum):
     ACK_ORDER = "ack-order"
     SEND_ORDER = "send-order"
     LOOK = "look"
+    ARRIVAL = "arrival"
 
 
 class NewKeyEachTime(ScriptedPlatform):
@@ -52,6 +54,16 @@ class NeverLooks(ScriptedPlatform):
 
     async def find(self, delivery: Delivery) -> str | None:
         return None
+
+
+class ForgetsArrival(ScriptedPlatform):
+    """Does something else before it accepts an event, and so accepts them in another order than they came."""
+
+    LONGEST_S = 3.0
+
+    async def take(self, line: dict[str, Any], accept: Accept, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(random.uniform(0, self.LONGEST_S))
+        await super().take(line, accept, writer)
 
 
 class SendsFirst(Store):
@@ -86,6 +98,7 @@ _adapters = {
     Break.KEY: NewKeyEachTime,
     Break.ACK_ORDER: AcknowledgesFirst,
     Break.LOOK: NeverLooks,
+    Break.ARRIVAL: ForgetsArrival,
 }
 
 
