@@ -8,6 +8,7 @@ often it is done. Nobody is pinged by what we write.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,6 +42,9 @@ CONTENT_CHARS = 1900
 
 LOST_IS_TROUBLE_AFTER_S = 15.0
 """discord.py resumes a lost line by itself, mostly within a second or two."""
+
+LOGIN_WITHIN_S = 3.0
+"""How long a call waits for a client that is just logging in, before it says “later”."""
 
 NO_MENTIONS = discord.AllowedMentions.none()
 
@@ -99,9 +103,9 @@ class DiscordPlatform:
         """The client that lives now; None between two lives."""
         return self._supervisor.client if self._supervisor is not None else None
 
-    def _catch_up_again(self) -> None:
-        if self.client is not None:
-            self.client.catch_up_again()
+    def _catch_up_again(self, since: float) -> None:
+        if self.client is not None:  # otherwise the next one reads everything back
+            self.client.catch_up_again(since)
 
     def health(self) -> str | None:
         supervisor = self._supervisor
@@ -117,7 +121,7 @@ class DiscordPlatform:
     # ── sending ──────────────────────────────────────────────────────────────────────────────────────
 
     async def send(self, delivery: Delivery) -> str:
-        client = self._client()
+        client = await self._client()
         interaction = await self._interactions.token(delivery.reply_to)
         if interaction is not None and delivery.part == 0 and delivery.content.audio is None:
             try:
@@ -204,7 +208,7 @@ class DiscordPlatform:
         return str(sent["id"])
 
     async def edit(self, room: Room, message_id: str, content: Content) -> None:
-        place = self._client().get_partial_messageable(int(room.id))
+        place = (await self._client()).get_partial_messageable(int(room.id))
         with in_our_terms():
             await place.get_partial_message(int(message_id)).edit(
                 content=render.markdown(content.text),
@@ -213,7 +217,7 @@ class DiscordPlatform:
             )
 
     async def recall(self, room: Room, message_id: str) -> None:
-        place = self._client().get_partial_messageable(int(room.id))
+        place = (await self._client()).get_partial_messageable(int(room.id))
         with in_our_terms():
             try:
                 await place.get_partial_message(int(message_id)).delete()
@@ -225,7 +229,7 @@ class DiscordPlatform:
         began = snowflake_at(delivery.planned_at - 60)  # clocks may differ by as much
         after = int(delivery.reply_to) if delivery.reply_to is not None else began
         text = render.markdown(delivery.content.text).strip()
-        client, before, looked = self._client(), None, 0
+        client, before, looked = await self._client(), None, 0
         while looked < self.settings.find_messages:
             try:
                 page: list[Any] = await client.http.logs_from(int(delivery.room.id), 100, before=before)
@@ -249,7 +253,7 @@ class DiscordPlatform:
         """Read from Discord for this call: who is the owner, which roles there are, and which the member has."""
         if room.space is None or room.kind is RoomKind.DIRECT:
             return Role.MEMBER
-        client = self._client()
+        client = await self._client()
         with in_our_terms():
             guild = await client.fetch_guild(int(room.space), with_counts=False)
             found = await guild.fetch_member(int(member.id))
@@ -265,19 +269,25 @@ class DiscordPlatform:
 
     async def thinking(self, room: Room, message_id: str) -> None:
         try:
-            await self._client().http.send_typing(int(room.id))
+            await (await self._client()).http.send_typing(int(room.id))
         except (discord.DiscordException, aiohttp.ClientError, TryLater, OSError, RuntimeError) as error:
             log.debug("discord.typing_failed", room=room.key, error=str(error))
 
     async def fetch(self, attachment: Attachment, into: Path, max_bytes: int) -> Path:
         """Raises ``MemberError`` for a file that is gone or larger than ``max_bytes``."""
-        return await self._attachments.fetch(self._client(), attachment, into, max_bytes)
+        return await self._attachments.fetch(await self._client(), attachment, into, max_bytes)
 
-    def _client(self) -> Client:
-        client = self.client
-        if client is None or client.user is None or client.is_closed():
-            raise TryLater(1.0, "Discord is not connected")
-        return client
+    async def _client(self) -> Client:
+        """The client that is logged in; at the start, and between two of them, it is waited for a little."""
+        supervisor = self._supervisor
+        if supervisor is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOGIN_WITHIN_S):
+                    await supervisor.logged_in.wait()
+            client = supervisor.client
+            if client is not None and client.user is not None and not client.is_closed():
+                return client
+        raise TryLater(1.0, "Discord is not connected")
 
 
 def _reference(room: Room, reply_to: str | None) -> discord.MessageReference | None:

@@ -28,9 +28,12 @@ def space_of(room: Room) -> str:
 
 
 class Arrivals:
-    """``on_gap`` is called when events had to be dropped: they must be read back from the history."""
+    """``on_gap`` is called when events had to be dropped, with the time of the oldest (Unix seconds): they must be
+    read back from the history."""
 
-    def __init__(self, accept: Accept, clock: Clock, settings: DiscordSettings, on_gap: Callable[[], None]) -> None:
+    def __init__(
+        self, accept: Accept, clock: Clock, settings: DiscordSettings, on_gap: Callable[[float], None]
+    ) -> None:
         self.accept = accept
         self._clock = clock
         self._settings = settings
@@ -40,7 +43,7 @@ class Arrivals:
         self._holding = False
         self._released: set[str] = set()
         self._drains: dict[str, asyncio.Task[None]] = {}
-        self._dropped = 0
+        self._dropped_since: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -100,9 +103,9 @@ class Arrivals:
 
     def _wait(self, event: Event) -> None:
         if self._waiting_count >= self._settings.held_events:
-            self._dropped += 1
-            if self._dropped == 1:
+            if self._dropped_since is None:
                 log.error("discord.too_many_waiting", events=self._waiting_count)
+            self._dropped_since = min(event.at, self._dropped_since or event.at)
             return
         self._waiting.setdefault(event.room.key, deque()).append(event)
         self._waiting_count += 1
@@ -130,10 +133,10 @@ class Arrivals:
             del self._waiting[key]
         finally:
             del self._drains[key]
-        if self._dropped and not self._waiting:
-            log.warning("discord.reading_back_dropped", events=self._dropped)
-            self._dropped = 0
-            self._on_gap()
+        if self._dropped_since is not None and not self._waiting:
+            since, self._dropped_since = self._dropped_since, None
+            log.warning("discord.reading_back_dropped", since=since)
+            self._on_gap(since)
 
     async def close(self) -> None:
         """Leave; what still waits is in the history."""

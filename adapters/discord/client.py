@@ -16,7 +16,7 @@ import yarl
 
 from adapters.discord import events, slash
 from adapters.discord.arrivals import Arrivals
-from adapters.discord.catch_up import CatchUp, Watermarks, read_watermarks
+from adapters.discord.catch_up import CatchUp, Watermark, Watermarks, read_watermarks, snowflake_at
 from adapters.discord.interactions import Interactions
 from adapters.discord.reactions import rating_of
 from adapters.discord.settings import API_BASE, GATEWAY_URL, DiscordSettings
@@ -86,6 +86,7 @@ class Client(discord.Client):
         self._watermarks: asyncio.Task[Watermarks] | None = None
         self._readings: set[asyncio.Task[None]] = set()
         self._hold_ends: asyncio.TimerHandle | None = None
+        self.logged_in = asyncio.Event()
         self.was_connected = False
         self.lost_at: float | None = None
 
@@ -100,6 +101,7 @@ class Client(discord.Client):
 
     async def setup_hook(self) -> None:
         """Once for a login, before the gateway is connected."""
+        self.logged_in.set()
         try:
             await slash.synchronise(self, self._commands)
         except discord.HTTPException as error:  # the commands of before still work, and text always does
@@ -136,7 +138,7 @@ class Client(discord.Client):
 
     async def on_guild_available(self, guild: discord.Guild) -> None:
         """A server of ours appears: at the start of a session, or after an outage of its own."""
-        if self.is_ready() and self._watermarks is not None:
+        if self._hold_ends is None and self._watermarks is not None:
             self._watermarks = asyncio.create_task(self._read_watermarks())  # those of the session's start are old
         self._read(str(guild.id), lambda reader: reader.guild(guild))
         await self._maybe_joined_while_away(guild)
@@ -186,13 +188,17 @@ class Client(discord.Client):
                 log.info("discord.caught_up", space=space, rooms=reader.missed.rooms, messages=reader.missed.messages)
         self._arrivals.release(space)
 
-    def catch_up_again(self) -> None:
-        """Read back what had to be dropped, as after a new session."""
-        if self._settings.catch_up_hours > 0 and self.is_ready():
-            self._watermarks = asyncio.create_task(self._read_watermarks())
-            self._read("", lambda reader: reader.direct())
-            for guild in self.guilds:
-                self._read(str(guild.id), lambda reader, guild=guild: reader.guild(guild))  # type: ignore[misc]
+    def catch_up_again(self, since: float) -> None:
+        """Read back what had to be dropped from ``since`` on (Unix seconds), in whatever room it was said."""
+        if self._settings.catch_up_hours <= 0:
+            return
+        dropped = snowflake_at(since)
+        self._watermarks = asyncio.create_task(self._read_watermarks())
+        for space in ("", *(str(guild.id) for guild in self.guilds)):
+            self._unread[space] = Watermarks(overall=Watermark(dropped, dropped)).after(self._unread.get(space))
+        self._read("", lambda reader: reader.direct())
+        for guild in self.guilds:
+            self._read(str(guild.id), lambda reader, guild=guild: reader.guild(guild))  # type: ignore[misc]
 
     def _stop_holding(self) -> None:
         if self._hold_ends is not None:
