@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,8 @@ from tests.clock import ManualClock
 ROOM = Room("web", "lobby", space="home")
 THREAD = Room("web", "t1", RoomKind.THREAD, parent="lobby", space="home")
 ANNA = Member("web", "anna")
+BY_NAME = {setting.name: setting for setting in CORE_SETTINGS}
+NO_STORE = cast(Store, None)  # for what is checked before anything is read or written
 
 
 @pytest.fixture
@@ -170,10 +174,10 @@ async def test_a_stored_value_that_no_longer_fits_counts_as_not_set(scopes: Scop
     ],
 )
 def test_what_cannot_be_set_is_refused_before_anything_is_written(
-    scopes: Scopes, scope: str, name: str, value: str
+    clock: ManualClock, scope: str, name: str, value: str
 ) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        scopes.change(scope, name, value, who="web:anna")
+        Scopes(NO_STORE, clock).change(scope, name, value, who="web:anna")
 
 
 async def test_the_configuration_takes_the_place_of_the_defaults(store: Store, clock: ManualClock) -> None:
@@ -185,9 +189,9 @@ async def test_the_configuration_takes_the_place_of_the_defaults(store: Store, c
 
 
 @pytest.mark.parametrize(("name", "value"), [("unaskd", "quiet"), ("unasked", "loud"), ("unasked_per_hour", "x")])
-def test_a_wrong_configuration_names_what_is_allowed(store: Store, clock: ManualClock, name: str, value: str) -> None:
+def test_a_wrong_configuration_names_what_is_allowed(clock: ManualClock, name: str, value: str) -> None:
     with pytest.raises(UsageError, match=r"there are|Allowed"):
-        Scopes(store, clock, configured={name: value})
+        Scopes(NO_STORE, clock, configured={name: value})
 
 
 def test_a_feature_adds_its_own_settings_but_no_second_of_a_name(store: Store, clock: ManualClock) -> None:
@@ -217,8 +221,8 @@ async def test_what_reaches_beyond_a_room_is_the_operators() -> None:
         ("greeting", "关", "off"),
     ],
 )
-def test_values_are_read_as_members_type_them(scopes: Scopes, setting: str, typed: str, value: object) -> None:
-    assert scopes.setting(setting).from_member(typed) == value
+def test_values_are_read_as_members_type_them(setting: str, typed: str, value: object) -> None:
+    assert BY_NAME[setting].from_member(typed) == value
 
 
 @pytest.mark.parametrize(
@@ -234,11 +238,9 @@ def test_values_are_read_as_members_type_them(scopes: Scopes, setting: str, type
         ("names", ",".join(f"n{i}" for i in range(11))),
     ],
 )
-def test_a_wrong_value_is_refused_with_what_is_allowed_in_both_languages(
-    scopes: Scopes, setting: str, typed: str
-) -> None:
+def test_a_wrong_value_is_refused_with_what_is_allowed_in_both_languages(setting: str, typed: str) -> None:
     with pytest.raises(MemberError) as refused:
-        scopes.setting(setting).from_member(typed)
+        BY_NAME[setting].from_member(typed)
     for language in ("zh", "en"):
         told = refused.value.in_language(language)
         assert setting in told
