@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
 from bot.errors import MaodouError
-from bot.ports import Answerer, Knowledge
+from bot.ports import Answerer
 from bot.store import Store
 from maodou.config import SAMPLE_BASE, Settings
 from rag.indexes import Indexes
 from rag.library import Library
+
+if TYPE_CHECKING:
+    from rag.knowledge import GatedKnowledge
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +33,7 @@ class Documents:
 
     library: Library
     indexes: Indexes
-    knowledge: Knowledge
+    knowledge: GatedKnowledge
     answerer: Answerer
     trouble: str | None = None
 
@@ -44,11 +48,11 @@ class Documents:
         trouble = add_sample(library, PROJECT) if sample and settings.sample else None
         indexes = Indexes(store, settings.knowledge, settings.data_dir / "index")
         indexes.open()
+        knowledge = GatedKnowledge(store, indexes, settings.knowledge)
         try:
-            yield cls(
-                library, indexes, GatedKnowledge(store, indexes, settings.knowledge), ExtractiveAnswerer(), trouble
-            )
+            yield cls(library, indexes, knowledge, ExtractiveAnswerer(), trouble)
         finally:
+            knowledge.close()
             indexes.close()
 
 

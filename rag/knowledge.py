@@ -9,32 +9,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
 from bot.event import Addressed
-from bot.ports import Eagerness, Judgement, Passage, Question
+from bot.ports import Eagerness, Judgement, Question
 from bot.store import Store
 from rag.completion import whole
 from rag.gate.deciding import Ruling, decide
 from rag.gate.features import view_of
 from rag.gate.forms import form_of
+from rag.gate.learning import Learner
 from rag.gate.prior import Prior, shipped
-from rag.gate.training import Fitted
 from rag.indexes import Indexes
 from rag.retrieve import Hit, Retriever
 from rag.settings import KnowledgeSettings
-
-log = structlog.get_logger(__name__)
 
 MAX_CITATIONS = 5
 
 
 class GatedKnowledge:
-    """A :class:`bot.ports.Knowledge` over the bases of one installation."""
+    """A :class:`bot.ports.Knowledge` over the bases of one installation. ``learner``: what examples taught."""
 
     def __init__(self, store: Store, indexes: Indexes, settings: KnowledgeSettings, prior: Prior | None = None) -> None:
         self.retriever = Retriever(store, indexes, settings)
         self.prior = prior or shipped()
+        self.learner = Learner(store, self.retriever, self.prior)
+
+    def close(self) -> None:
+        """Let the learner finish what it is at."""
+        self.learner.close()
 
     async def judge(self, question: Question) -> Judgement:
         """The gate's word on ``question``, with at most MAX_CITATIONS passages, best first, whatever the verdict."""
@@ -46,7 +47,7 @@ class GatedKnowledge:
             addressed=question.addressed is not Addressed.NONE,
             eagerness=question.eagerness or Eagerness.HELPFUL,
         )
-        return Judgement(ruling.verdict, ruling.reason, ruling.score, _passages(hits))
+        return Judgement(ruling.verdict, ruling.reason, ruling.score, tuple(hit.passage for hit in hits))
 
     def rule(
         self, text: str, bases: Sequence[str], *, addressed: bool = False, eagerness: Eagerness = Eagerness.HELPFUL
@@ -55,21 +56,13 @@ class GatedKnowledge:
         form = form_of(text)
         statistics = self.retriever.statistics(bases)
         hits = self.retriever.search(form.text, bases, MAX_CITATIONS)
-        view = view_of(form, statistics, hits)
         ruling = decide(
-            view,
+            view_of(form, statistics, hits),
             self.prior,
-            self._fitted(bases),
+            self.learner.fitted(bases),
             chunks=statistics.chunks,
             found=bool(hits),
             addressed=addressed,
             eagerness=eagerness,
         )
         return ruling, hits
-
-    def _fitted(self, bases: Sequence[str]) -> Fitted | None:
-        return None
-
-
-def _passages(hits: Sequence[Hit]) -> tuple[Passage, ...]:
-    return tuple(hit.passage for hit in hits)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -83,4 +84,27 @@ nodes = Table(
     Column("node_id", Text, nullable=False),  # LlamaIndex's own id of a chunk that came through its interface
     Column("node", Text, nullable=False),  # the node as LlamaIndex serialises it, without text and embedding
     UniqueConstraint("base_id", "node_id"),
+)
+
+examples = Table(
+    "kb_examples",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("base_id", Id, ForeignKey(bases.c.id, ondelete="CASCADE"), nullable=False),
+    Column("digest", Text, nullable=False),  # of the folded text: the same message is one example
+    Column("text", Text, nullable=False),
+    Column("good", Boolean, nullable=False),  # whether the base's documents can answer it
+    Column("by", Text, nullable=False, server_default=""),  # the member who gave it; empty: imported
+    Column("at", Double, nullable=False),
+    UniqueConstraint("base_id", "digest"),
+    sqlite_autoincrement=True,
+)
+
+gates = Table(
+    "kb_gates",
+    metadata,
+    Column("bases", Text, primary_key=True),  # names of the bases whose examples it learnt, one a line
+    Column("fingerprint", Text, nullable=False),  # of all that it was made from
+    Column("fitted", Text, nullable=False),  # rag.gate.training.dump
+    Column("at", Double, nullable=False),
 )

@@ -47,7 +47,7 @@ def decide(
     """The outcome for a message. ``chunks``: passages in the room's bases; ``found``: whether any has a word of it."""
     log_odds = fitted.log_odds(view, prior) if fitted is not None else prior.log_odds(view)
     needed = _threshold(view, prior, fitted, addressed, eagerness)
-    score, threshold = _chance(log_odds), _chance(needed)
+    score, threshold = chance(log_odds), chance(needed)
     if not chunks:
         return Ruling(Verdict.NOTHING_FOUND if addressed else Verdict.SILENT, Reason.NO_DOCUMENTS, 0.0, threshold)
     if not found:
@@ -77,5 +77,6 @@ def _threshold(view: View, prior: Prior, fitted: Fitted | None, addressed: bool,
     return needed if view.form.asks else needed + prior.statement
 
 
-def _chance(log_odds: float) -> float:
+def chance(log_odds: float) -> float:
+    """Log-odds as a chance, 0 to 1."""
     return float(sigmoid(np.array(log_odds)))

@@ -25,6 +25,8 @@ from search.tokenise import tokens
 
 Floats = npt.NDArray[np.float64]
 
+VERSION = 1
+"""Of the features: what was learnt from others is learnt anew."""
 HITS = 5
 """How many passages are looked at."""
 

@@ -7,6 +7,7 @@ numbers came about, and how they were checked, stands in the file and in ``docs/
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -43,6 +44,12 @@ class Prior:
     def log_odds(self, view: View) -> float:
         """Of the documents answering this message, as far as its features tell."""
         return float(self.standard(view) @ self.weights) + self.bias
+
+    def digest(self) -> str:
+        """Of all its numbers: what was learnt on top of another prior is learnt anew."""
+        arrays = (self.centers, self.scales, self.weights)
+        plain = (self.bias, self.helpful, self.quiet, self.statement, self.addressed)
+        return hashlib.blake2b(repr(plain).encode() + b"".join(map(bytes, arrays)), digest_size=8).hexdigest()
 
 
 @cache

@@ -17,6 +17,8 @@ from rag.gate.features import Floats, View
 from rag.gate.model import Lexicon, Longs, sigmoid
 from rag.gate.prior import Prior
 
+VERSION = 1
+"""Of the recipe: a fit of another version is made anew."""
 FOLDS = 5
 ROUNDS = 4
 """The examples are dealt into folds this often, and the predictions averaged: a steadier threshold."""
