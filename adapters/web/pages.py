@@ -28,10 +28,11 @@ class Pages:
 
     def __init__(self, site: Site, versions: dict[str, str]) -> None:
         self._site = site
-        self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+        sources = {path.name: path.read_text("utf-8") for path in (HERE / "templates").iterdir()}
+        environment = jinja2.Environment(
+            loader=jinja2.DictLoader(sources), autoescape=True, undefined=jinja2.StrictUndefined
         )
-        self._templates = {name: self._environment.get_template(name) for name in ("join.html", "notice.html")}
+        self._templates = {name: environment.get_template(name) for name in sources}
         self._versions = versions
 
     def join(self, request: Request, *, member: WebMember | None, error: str = "", name: str = "") -> HTMLResponse:

@@ -26,12 +26,14 @@ from adapters.web.pages import HERE, Pages, page_routes
 from adapters.web.settings import WebSettings
 from adapters.web.site import Site
 from bot.errors import UsageError
+from bot.texts import Text
 
 log = structlog.get_logger(__name__)
 
 STOP_WITHIN_S = 3
 START_LOOKED_AT_EVERY_S = 0.02
 STATIC = HERE / "static"
+CONSOLES = ("/console/zh", "/console/en")
 
 
 class _Server(uvicorn.Server):
@@ -130,9 +132,20 @@ def uploads_in(folder: Path) -> Path:
 
 
 def make_app(site: Site, folder: Path) -> FastAPI:
-    """The whole site. Slow, because it imports Gradio: call it off the event loop."""
+    """The whole site. Slow, because it imports Gradio: call it in a thread without a loop."""
+
+    async def make() -> FastAPI:
+        return _join(site, folder)
+
+    return asyncio.run(make())  # where no loop runs, each part of Gradio makes one and leaves it open
+
+
+def _join(site: Site, folder: Path) -> FastAPI:
     os.environ |= {
         "GRADIO_ANALYTICS_ENABLED": "False",
+        # Else a table of all events is made with pandas after each of them, for a page that is not served.
+        "GRADIO_ANALYTICS_CACHE_FREQUENCY": "1000000000",
+        "GRADIO_ANALYTICS_MAX_EVENTS": "100",
         "GRADIO_TEMP_DIR": str(uploads_in(folder)),
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -178,11 +191,25 @@ class Doors:
 
     async def _refusal(self, request: Request) -> Response | None:
         path = request.url.path.rstrip("/")
-        if path == "/room" and await self._site.member(request) is None:
-            return RedirectResponse("/join", 303)
-        if path in {"/console/zh", "/console/en"} and not self._site.is_operator(request):
-            return self._pages.notice(request, texts.OPERATORS_ONLY.in_language(self._site.language(request)), 403)
+        if path == "/room" or _is_inside(path, "/room"):
+            if await self._site.member(request) is not None:
+                return None
+            return (
+                RedirectResponse("/join", 303) if path == "/room" else self._refused(request, texts.NOT_A_MEMBER, 401)
+            )
+        if path.startswith("/console/") and not self._site.is_operator(request):
+            inside = any(_is_inside(path, mount) for mount in CONSOLES)
+            if inside or path in CONSOLES:
+                return self._refused(request, texts.OPERATORS_ONLY, 401 if inside else 403)
         return None
+
+    def _refused(self, request: Request, text: Text, status: int) -> Response:
+        return self._pages.notice(request, text.in_language(self._site.language(request)), status)
+
+
+def _is_inside(path: str, mount: str) -> bool:
+    """Whether a path below a Gradio page is more than the library's own script and style."""
+    return path.startswith((f"{mount}/gradio_api/", f"{mount}/config", f"{mount}/file"))
 
 
 def _hosts(settings: WebSettings) -> set[str] | None:

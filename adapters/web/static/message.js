@@ -122,7 +122,7 @@
       copy.dataset.act = "copy";
     }
     for (const list of bubble.querySelectorAll("details.sources")) {
-      list.querySelector("summary").prepend(page.texts.sources);
+      list.querySelector("summary").prepend(`${page.texts.sources} `);
     }
     for (const mark of bubble.querySelectorAll("sup.cite")) {
       const source = bubble.querySelector(`.sources li[data-n="${mark.dataset.n}"]`);

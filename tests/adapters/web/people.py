@@ -96,7 +96,10 @@ class People:
             finally:
                 await browser.close()
 
-    async def person(self, *, size: tuple[int, int] = DESK, language: str = "zh-CN", dark: bool = False) -> Person:
+    @contextlib.asynccontextmanager
+    async def person(
+        self, *, size: tuple[int, int] = DESK, language: str = "zh-CN", dark: bool = False
+    ) -> AsyncIterator[Person]:
         context = await self.browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             locale=language,
@@ -108,7 +111,10 @@ class People:
         page.on("console", lambda said: person.troubles.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: person.troubles.append(str(error)))
         page.on("request", lambda request: person.troubles.append(request.url) if self._leaves(request.url) else None)
-        return person
+        try:
+            yield person
+        finally:
+            await context.close()
 
     def _leaves(self, url: str) -> bool:
         return not url.startswith((self.url, "data:", "blob:"))

@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from sqlalchemy import Connection, delete
 
 from adapters.web.adapter import WebPlatform
 from adapters.web.desks import Base, Document
 from adapters.web.members import WebMember
 from adapters.web.names import Name, look_of
 from adapters.web.posting import Post, Posting
+from adapters.web.tables import web_members, web_messages, web_reactions
 from bot.delivery import Button, Content, Delivery, DeliveryAct, DeliveryState, delivery_key
 from bot.errors import StoreError
 from bot.event import Event, Room, Said
+from bot.tables import audit, settings
 
 ANSWER = """支持 **ONNX Runtime** 和 TensorRT [1]。
 
@@ -125,11 +128,24 @@ class Served:
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.url, timeout=20)
 
-    async def joined(self, name: str) -> httpx.AsyncClient:
-        client = self.client()
-        answer = await client.post("/join", data={"name": name})
-        assert answer.status_code == 303, answer.text
-        return client
+    @contextlib.asynccontextmanager
+    async def joined(self, name: str) -> AsyncIterator[httpx.AsyncClient]:
+        async with self.client() as client:
+            answer = await client.post("/join", data={"name": name})
+            assert answer.status_code == 303, answer.text
+            yield client
+
+    async def empty(self) -> None:
+        """As on the first day, but for the numbers of the messages."""
+
+        def clear(connection: Connection) -> None:
+            for table in (web_members, web_messages, web_reactions, audit, settings):
+                connection.execute(delete(table))
+
+        await self.platform.room.store.write(clear)
+        await self.platform.room.refresh()
+        self.inbox.events.clear()
+        self.inbox.broken = False
 
     async def answers(self, said: Said) -> None:
         """The assistant of these tests: thinks, begins, and completes its answer to a mention."""
