@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from tests.emulators.discord import payloads
+from tests.emulators.discord.gateway import MESSAGE_CONTENT
 from tests.emulators.discord.rest import EDITS, SENDS, ApiError, Call, Rest, Upload
 from tests.emulators.discord.world import Act, File, Json, Kind, Posted, User
 
@@ -277,7 +278,7 @@ class Messages:
             "bot_public": True,
             "bot_require_code_grant": False,
             "verify_key": "",
-            "flags": 0,
+            "flags": 1 << 19 if self.emulator.allowed_intents & MESSAGE_CONTENT else 0,
             "owner": payloads.user(next(user for user in self.world.users.values())),
             "team": None,
         }
