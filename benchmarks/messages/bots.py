@@ -1,11 +1,10 @@
-"""The two bots, each as a process: ``python -m benchmarks.messages.bots bare|ours TOKEN API GATEWAY DATABASE``."""
+"""The two bots on Discord, each as a process: ``… bare|ours TOKEN API GATEWAY DATABASE``."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
 
 import discord
 import structlog
@@ -14,27 +13,11 @@ from pydantic import SecretStr
 from adapters.discord.adapter import DiscordPlatform
 from adapters.discord.client import intents, point_at
 from adapters.discord.settings import DiscordSettings
+from benchmarks.messages.echo import EchoAnswerer, EchoKnowledge
 from bot.core import Core
-from bot.decision import Reason
-from bot.ports import Judgement, Passage, Question, Sentence, SystemClock, Verdict
+from bot.ports import SystemClock
 from bot.store import Store, StoreSettings, make_engine
 from maodou.schema import all_tables
-
-_passage = Passage(base="default", source="echo.md", heading="Echo", text="echo", score=1.0)
-
-
-class EchoKnowledge:
-    """Every question has an answer."""
-
-    async def judge(self, question: Question) -> Judgement:
-        return Judgement(Verdict.ANSWER, Reason.FROM_DOCUMENTS, 1.0, (_passage,))
-
-
-class EchoAnswerer:
-    """One line: the question."""
-
-    async def answer(self, question: Question, judgement: Judgement) -> AsyncIterator[Sentence]:
-        yield Sentence(f"echo: {question.text}")
 
 
 class BareEcho(discord.Client):

@@ -1,4 +1,4 @@
-"""``python -m benchmarks messages --platform discord --messages N --rooms R [--rate M]``."""
+"""``python -m benchmarks messages --platform discord|feishu --messages N --rooms R [--rate M]``."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def main(argv: Sequence[str]) -> int:
             in_flight=arguments.in_flight,
             rate_s=arguments.rate_s,
             folder=Path(folder),
+            platform=arguments.platform,
         )
         report = asyncio.run(measure(plan))
     sys.stdout.write(json.dumps(report) + "\n")
@@ -33,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks messages", description=__doc__)
-    parser.add_argument("--platform", choices=("discord",), required=True)
+    parser.add_argument("--platform", choices=("discord", "feishu"), required=True)
     parser.add_argument("--messages", type=int, default=5000, help="questions of phase 1, in all rounds together")
     parser.add_argument("--rooms", type=int, default=20)
     parser.add_argument("--rate", type=float, default=50, help="questions a second in phase 2")

@@ -1,23 +1,20 @@
-"""Says the questions on a local Discord, starts the bots beside it, and counts what the members see."""
+"""Says the questions on a local platform, starts the bots beside it, and counts what the members see."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import statistics
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tests.emulators.discord import Channel, DiscordEmulator, Limits, Posted, User
+from benchmarks.messages.stage import Run, Stage
 
 READY_WITHIN_S = 60.0
-ANSWER_WITHIN_S = 60.0
 WARM_UP = 200
 """Questions before the clock starts: caches fill, and each room is written once."""
 
@@ -33,101 +30,24 @@ class Plan:
     in_flight: int
     rate_s: float
     folder: Path
+    platform: str = "discord"
 
 
-@dataclass(slots=True)
-class Run:
-    """What one bot did in one run."""
+def stage_of(plan: Plan) -> Stage:
+    """The platform's own; its libraries are imported only then."""
+    if plan.platform == "feishu":
+        from benchmarks.messages.on_feishu import FeishuStage
 
-    answered: int = 0
-    seconds: float = 0.0
-    cpu_s: float = 0.0
-    rss_mib: float = 0.0
-    lost: int = 0
-    duplicated: int = 0
-    delays_ms: list[float] = field(default_factory=list)
+        return FeishuStage(plan.rooms)
+    from benchmarks.messages.on_discord import DiscordStage
 
-    @property
-    def per_s(self) -> float:
-        return self.answered / self.seconds
-
-
-class Stage:
-    """A Discord without limits, one asker, and the rooms."""
-
-    def __init__(self, discord: DiscordEmulator, rooms: int) -> None:
-        self.discord = discord
-        guild = discord.world.guild("Benchmark")
-        guild.members[discord.world.bot.id].joined_at = 0.0
-        self.asker: User = discord.member(guild, "Asker")
-        self.rooms: list[Channel] = [discord.world.channel(guild, f"room-{number}") for number in range(rooms)]
-        self.asked_at: dict[int, float] = {}
-        self.answers: dict[int, list[float]] = {}
-        self.arrived = asyncio.Event()
-        post = discord.world.post
-
-        def watch(channel: Channel, author: User, content: str, **fields: Any) -> Posted:
-            message = post(channel, author, content, **fields)
-            if author is discord.world.bot and message.reply_to is not None:
-                self.answers.setdefault(message.reply_to, []).append(time.perf_counter())
-                self.arrived.set()
-            return message
-
-        discord.world.post = watch  # type: ignore[method-assign]
-
-    def ask(self, room: Channel, number: int) -> int:
-        question = self.discord.say(room, self.asker, f"{self.discord.mention} question {number}")
-        self.asked_at[question.id] = time.perf_counter()
-        return question.id
-
-    async def saturate(self, questions: int, in_flight: int) -> None:
-        """Keep ``in_flight`` questions waiting in each room until all are asked and answered."""
-        left = iter(range(questions))
-
-        async def talk(room: Channel) -> None:
-            for number in left:
-                question = self.ask(room, number)
-                while question not in self.answers:
-                    self.arrived.clear()
-                    await self.arrived.wait()
-
-        async with asyncio.timeout(ANSWER_WITHIN_S + questions / 20), asyncio.TaskGroup() as group:
-            for room in self.rooms * in_flight:
-                group.create_task(talk(room))
-
-    async def steady(self, rate: float, seconds: float) -> None:
-        """Ask ``rate`` questions a second, whatever comes back."""
-        began = time.perf_counter()
-        for number in range(int(rate * seconds)):
-            pause_s = began + number / rate - time.perf_counter()
-            if pause_s > 0:
-                await asyncio.sleep(pause_s)
-            self.ask(self.rooms[number % len(self.rooms)], number)
-        with contextlib.suppress(TimeoutError):  # what is not there by then is counted as lost
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                while len(self.answers) < len(self.asked_at):
-                    self.arrived.clear()
-                    await self.arrived.wait()
-
-    def forget(self) -> None:
-        self.asked_at.clear()
-        self.answers.clear()
-
-    def count(self, run: Run) -> Run:
-        """Take up what was seen since :meth:`forget`."""
-        run.answered = len(self.answers)
-        run.lost = len(self.asked_at) - len(self.answers)
-        run.duplicated = sum(len(times) - 1 for times in self.answers.values())
-        run.delays_ms = [(times[0] - self.asked_at[key]) * 1000 for key, times in self.answers.items()]
-        return run
+    return DiscordStage(plan.rooms)
 
 
 @asynccontextmanager
 async def bot(kind: str, stage: Stage, database: Path) -> AsyncIterator[int]:
     """The bot's process, once it answers; yields its pid."""
-    discord = stage.discord
-    arguments = [kind, discord.token, discord.api_url, discord.gateway_url, str(database)]
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.messages.bots", *arguments)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *stage.command(kind, database))
     try:
         deadline = time.perf_counter() + READY_WITHIN_S
         while not stage.answers:  # it has connected when it answers
@@ -143,8 +63,7 @@ async def bot(kind: str, stage: Stage, database: Path) -> AsyncIterator[int]:
 
 async def run(kind: str, plan: Plan, number: int, *, saturated: bool) -> Run:
     """One bot on a stage of its own, through one phase."""
-    async with DiscordEmulator(Limits(enforced=False)) as discord:
-        stage = Stage(discord, plan.rooms)
+    async with stage_of(plan) as stage:
         async with bot(kind, stage, plan.folder / f"{kind}-{number}-{saturated}.db") as pid:
             await stage.saturate(WARM_UP, 1)
             await asyncio.sleep(1)  # the questions that were only asked to see whether it is there
@@ -172,7 +91,7 @@ async def measure(plan: Plan) -> dict[str, float | int | str]:
     floor = await run("bare", plan, 0, saturated=False)
     runs = [*ours, steady]
     return {
-        "platform": "discord",
+        "platform": plan.platform,
         "ours_per_s": round(statistics.median(each.per_s for each in ours), 1),
         "bare_per_s": round(statistics.median(each.per_s for each in bare), 1),
         "ratio": round(statistics.median(o.per_s / b.per_s for o, b in zip(ours, bare, strict=True)), 3),
