@@ -37,6 +37,18 @@ MAY_BLOCK: tuple[tuple[str, str, str, str], ...] = (
         "make_app",
         "on a loop of its own in a thread of its own, which serves nobody: Gradio wants one to be made in",
     ),
+    (
+        "os.stat",
+        "gradio/route_utils.py",
+        "routes_safe_join",
+        "Gradio looks for the files of its own page so; ours is the middleware above it",
+    ),
+    (
+        "*",
+        "gradio/route_utils.py",
+        "upload_fn",
+        "Gradio writes what browsers upload so, in pieces; ours is the middleware above it",
+    ),
 )
 """What is allowed all the same: the blocking function (``*`` for each), the end of a file's path and the function
 in it from which it is called, and why."""
