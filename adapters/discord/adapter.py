@@ -79,6 +79,7 @@ class DiscordPlatform:
         self.commands = commands
         self._interactions = Interactions(store, clock)
         self._attachments = Attachments(settings)
+        self._logged_in = asyncio.Event()
         self._supervisor: Supervisor | None = None
 
     # ── receiving ────────────────────────────────────────────────────────────────────────────────────
@@ -90,7 +91,16 @@ class DiscordPlatform:
         unread: dict[str, Watermarks] = {}
 
         def make() -> Client:
-            return Client(self.settings, self._clock, self._store, arrivals, self._interactions, unread, self.commands)
+            return Client(
+                self.settings,
+                self._clock,
+                self._store,
+                arrivals,
+                self._interactions,
+                unread,
+                self.commands,
+                self._logged_in,
+            )
 
         self._supervisor = Supervisor(make, self.settings, self._clock)
         try:
@@ -279,14 +289,12 @@ class DiscordPlatform:
 
     async def _client(self) -> Client:
         """The client that is logged in; at the start, and between two of them, it is waited for a little."""
-        supervisor = self._supervisor
-        if supervisor is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOGIN_WITHIN_S):
-                    await supervisor.logged_in.wait()
-            client = supervisor.client
-            if client is not None and client.user is not None and not client.is_closed():
-                return client
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOGIN_WITHIN_S):
+                await self._logged_in.wait()
+        client = self.client
+        if client is not None and client.user is not None and not client.is_closed():
+            return client
         raise TryLater(1.0, "Discord is not connected")
 
 

@@ -54,7 +54,7 @@ def intents(settings: DiscordSettings) -> discord.Intents:
 
 class Client(discord.Client):
     """Built for one login; ``arrivals``, ``interactions``, ``unread`` (by space, where a reading began that was not
-    finished) and the store outlive it. ``lost_at``: since when the gateway, once
+    finished), ``logged_in`` and the store outlive it. ``lost_at``: since when the gateway, once
     connected, is not (Unix seconds)."""
 
     def __init__(
@@ -66,6 +66,7 @@ class Client(discord.Client):
         interactions: Interactions,
         unread: dict[str, Watermarks],
         commands: Iterable[Command],
+        logged_in: asyncio.Event,
     ) -> None:
         super().__init__(
             intents=intents(settings),
@@ -86,7 +87,7 @@ class Client(discord.Client):
         self._watermarks: asyncio.Task[Watermarks] | None = None
         self._readings: set[asyncio.Task[None]] = set()
         self._hold_ends: asyncio.TimerHandle | None = None
-        self.logged_in = asyncio.Event()
+        self._logged_in = logged_in
         self.was_connected = False
         self.lost_at: float | None = None
 
@@ -101,7 +102,7 @@ class Client(discord.Client):
 
     async def setup_hook(self) -> None:
         """Once for a login, before the gateway is connected."""
-        self.logged_in.set()
+        self._logged_in.set()
         try:
             await slash.synchronise(self, self._commands)
         except discord.HTTPException as error:  # the commands of before still work, and text always does
@@ -116,6 +117,7 @@ class Client(discord.Client):
         log.exception("discord.event_failed", handler=event_method)
 
     async def close(self) -> None:
+        self._logged_in.clear()
         self._end_readings()
         # discord.py would still announce a session that was about to be ready, to a client that has no loop any more.
         if (announcing := self._connection._ready_task) is not None:
@@ -239,14 +241,18 @@ class Client(discord.Client):
         await self._recalled(payload.channel_id, payload.guild_id, payload.message_ids)
 
     async def _recalled(self, channel_id: int, guild_id: int | None, message_ids: set[int]) -> None:
-        room = self._room(channel_id, guild_id)
+        room = await self._room(channel_id, guild_id)
         if room is not None:
             for event in events.recalled(room, message_ids, self._clock.now()):
                 await self._arrivals.arrive(event)
 
-    def _room(self, channel_id: int, guild_id: int | None) -> Room | None:
-        place = self.get_channel(channel_id) or self.get_partial_messageable(channel_id, guild_id=guild_id)
-        return events.room_of(place)
+    async def _room(self, channel_id: int, guild_id: int | None) -> Room | None:
+        """The room of an event that names only its channel. One that discord.py does not know (an archived thread)
+        is as it was when somebody last spoke in it; where nobody did, there is nothing to do."""
+        place = self.get_channel(channel_id)
+        if place is None and guild_id is not None:
+            return next(iter(await self._known_rooms(rooms.c.id == str(channel_id))), None)
+        return events.room_of(place or self.get_partial_messageable(channel_id))
 
     # ── reactions ────────────────────────────────────────────────────────────────────────────────────
 
@@ -257,7 +263,7 @@ class Client(discord.Client):
         await self._reacted(payload)
 
     async def _reacted(self, payload: discord.RawReactionActionEvent) -> None:
-        room = self._room(payload.channel_id, payload.guild_id)
+        room = await self._room(payload.channel_id, payload.guild_id)
         if room is None or payload.user_id == self.bot_id:
             return
         reacted = await rating_of(self, payload, room, self._clock.now())

@@ -45,7 +45,6 @@ class Supervisor:
         self._clock = clock
         self.client: Client | None = None
         self.trouble = "Discord: not connected yet."
-        self.logged_in = asyncio.Event()
         self.restarts = 0
 
     async def run(self) -> None:
@@ -71,7 +70,6 @@ class Supervisor:
         try:
             async with client:
                 self.client = client
-                client.logged_in = self.logged_in
                 await client.start(self._settings.token.get_secret_value())
         except discord.LoginFailure:
             return WRONG_TOKEN
@@ -87,7 +85,6 @@ class Supervisor:
             self.trouble = "Discord: the client ended; it begins again."
         finally:
             self.client = None
-            self.logged_in.clear()
         return None
 
     def _note(self, error: Exception) -> None:
