@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -25,11 +26,24 @@ _BLOCKS = {
 _BLOCKS |= {"figcaption", "figure", "footer", "header", "hr", "main", "ol", "p", "section", "summary", "table", "tbody"}
 _BLOCKS |= {"tfoot", "thead", "ul"}
 _SPACE = re.compile(r"\s+")
+MAX_NESTING = 1_000
+"""Parsing takes time in proportion to the square of the nesting, as the HTML standard is written."""
+_OPEN_OR_CLOSE = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_NEVER_DEEP = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+_NEVER_DEEP |= {"p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option", "colgroup"}
+"""Elements without an end, and those that the next of their kind ends."""
 _MAX_DEPTH = 200
 """Elements nested deeper are read as their text alone."""
 
 
+class Tangled(ValueError):
+    """Raised for a page whose elements are nested deeper than :data:`MAX_NESTING`."""
+
+
 def html_to_markdown(html: str) -> str:
+    """Raises :class:`Tangled`."""
+    if _nesting(html) > MAX_NESTING:
+        raise Tangled
     tree = LexborHTMLParser(html)
     title = tree.css_first("title")
     heading = _inline(title.text()) if title is not None else ""
@@ -49,29 +63,52 @@ def html_to_markdown(html: str) -> str:
         return ""
     out: list[str] = []
     _walk(tree.body, out, 0)
-    text = re.sub(r"[ \t]*\n[ \t]*\n\s*\n*", "\n\n", "".join(out)).strip()
+    text = _tidy("".join(out))
     if heading and not text.startswith("# ") and text:
         text = f"# {heading}\n\n{text}"
     return text
+
+
+def _nesting(html: str) -> int:
+    """How deep the elements are nested at most, by their tags alone."""
+    depth = deepest = 0
+    for end, name in _OPEN_OR_CLOSE.findall(html):
+        if name.lower() in _NEVER_DEEP:
+            continue
+        depth = max(0, depth - 1) if end else depth + 1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _tidy(text: str) -> str:
+    """Without spaces at the ends of lines, and with one blank line for many."""
+    lines = [line.rstrip() for line in text.split("\n")]
+    kept = [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
+    return "\n".join(kept).strip()
 
 
 def _inline(text: str | None) -> str:
     return _SPACE.sub(" ", text or "").strip()
 
 
-def _walk(node: LexborNode, out: list[str], depth: int) -> None:
+def _children(node: LexborNode) -> Iterator[LexborNode]:
     child = node.child
     while child is not None:
+        yield child
+        child = child.next
+
+
+def _walk(node: LexborNode, out: list[str], depth: int) -> None:
+    for child in _children(node):
         tag = child.tag or ""
         if tag == "-text":
             out.append(_SPACE.sub(" ", child.text() or ""))
-        elif tag == "-comment" or tag.startswith(("!", "-")):
-            pass
+        elif tag.startswith(("!", "-")):
+            continue
         elif depth > _MAX_DEPTH:
             out.append(_inline(child.text()))
         else:
             _element(child, tag, out, depth)
-        child = child.next
 
 
 def _element(node: LexborNode, tag: str, out: list[str], depth: int) -> None:
@@ -89,7 +126,7 @@ def _element(node: LexborNode, tag: str, out: list[str], depth: int) -> None:
         out.append("\n- ")
         _walk(node, out, depth + 1)
     elif tag == "tr":
-        cells = [_inline(cell.text()).replace("|", "\\|") for cell in node.css("th, td")]
+        cells = [_inline(cell.text()).replace("|", "\\|") for cell in _children(node) if cell.tag in ("th", "td")]
         out.append(f"\n| {' | '.join(cells)} |")
     elif tag == "img":
         out.append(_inline(node.attributes.get("alt")))

@@ -17,7 +17,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from bot.texts import Text
-from rag.html import html_to_markdown
+from rag.fences import stretches
+from rag.html import Tangled, html_to_markdown
 from search.normalise import visible
 
 VERSION = 1
@@ -35,6 +36,7 @@ class Refusal(StrEnum):
     VANISHED = "vanished"
     UNSUPPORTED = "unsupported"
     OUTSIDE = "outside"
+    TANGLED = "tangled"
 
 
 REFUSALS: Mapping[Refusal, Text] = {
@@ -45,6 +47,7 @@ REFUSALS: Mapping[Refusal, Text] = {
     Refusal.UNREADABLE: Text(zh="没有读取权限，或读取出错", en="it cannot be read (rights, or a read error)"),
     Refusal.VANISHED: Text(zh="读取时文件消失了", en="it vanished while it was being read"),
     Refusal.UNSUPPORTED: Text(zh="不支持这种文件", en="this kind of file is not supported"),
+    Refusal.TANGLED: Text(zh="网页嵌套太深", en="its elements are nested too deeply"),
     Refusal.OUTSIDE: Text(zh="链接指向文件夹之外", en="it is a link that leads out of the folder"),
 }
 
@@ -141,7 +144,10 @@ def text_of(name: str, data: bytes) -> str:
         raise Refused(Refusal.UNSUPPORTED)
     if not data.strip():
         raise Refused(Refusal.EMPTY)
-    text = reader(visible(decode(data)))
+    try:
+        text = reader(visible(decode(data)))
+    except Tangled:
+        raise Refused(Refusal.TANGLED) from None
     if not text.strip():
         raise Refused(Refusal.EMPTY)
     return text
@@ -195,25 +201,46 @@ def _guessed(data: bytes) -> str:
     raise Refused(Refusal.BINARY if is_binary(sample) else Refusal.ENCODING)
 
 
-_FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n.*?^ {0,3}\1[`~]*[ \t]*$", re.MULTILINE | re.DOTALL)
-_UNSEEN = re.compile(
-    r"<!--.*?(?:-->|\Z)"
-    r"|<(script|style|template|noscript)\b[^>]*>.*?(?:</\1\s*>|\Z)"
-    r"|<(\w+)\b[^>]*(?:\bstyle\s*=\s*[\"'][^\"']*(?:display\s*:\s*none|visibility\s*:\s*hidden)|\shidden\b)[^>]*>"
-    r".*?</\2\s*>",
-    re.DOTALL | re.IGNORECASE,
+_TAG = re.compile(r"<!--|<([A-Za-z]\w*)([^<>]{0,2000})>")
+_UNSEEN_TAGS = frozenset({"script", "style", "template", "noscript"})
+_HIDING = re.compile(r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden|\shidden(?![\w-])", re.IGNORECASE)
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 )
 
 
 def _markdown(text: str) -> str:
     """Markdown without what a rendered page would not show; code fences stay as they are."""
+    return "".join(stretch if fenced else _shown(stretch) for stretch, fenced in stretches(text))
+
+
+def _shown(text: str) -> str:
+    """``text`` without comments, scripts and hidden elements; one that never ends hides the rest, as in a browser.
+
+    By hand and forward only: a regular expression over whole elements takes quadratic time where none of them ends.
+    """
     kept: list[str] = []
+    lower: str | None = None
     position = 0
-    for fence in _FENCED.finditer(text):
-        kept.append(_UNSEEN.sub("", text[position : fence.start()]))
-        kept.append(fence.group())
-        position = fence.end()
-    kept.append(_UNSEEN.sub("", text[position:]))
+    while (tag := _TAG.search(text, position)) is not None:
+        name = (tag[1] or "").lower()
+        if name and name not in _UNSEEN_TAGS and not _HIDING.search(tag[2]):
+            kept.append(text[position : tag.end()])
+            position = tag.end()
+            continue
+        kept.append(text[position : tag.start()])
+        position = tag.end()
+        if name in _VOID:
+            continue
+        lower = text.lower() if lower is None else lower
+        ending = "-->" if not name else f"</{name}"
+        found = lower.find(ending, position)
+        closed = text.find(">", found) if found >= 0 else -1
+        if closed < 0:
+            position = len(text)
+            break
+        position = closed + 1
+    kept.append(text[position:])
     return "".join(kept)
 
 

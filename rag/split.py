@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from rag.fences import Line, lines_of
+
 VERSION = 1
 """Part of every document's hash: raise it when the same text splits differently."""
 
 SEPARATOR = " › "
 _MAX_HEADING_CHARS = 120
+_MAX_HEADING_LINE_CHARS = 1_000
+"""A longer line is no heading: somebody left out the line breaks."""
 
-_FENCE = re.compile(r" {0,3}(`{3,}(?=[^`]*$)|~{3,})(.*)")
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))??(?:[ \t]+#+)?[ \t]*")
 _UNDERLINE = re.compile(r" {0,3}(=+|-{2,})[ \t]*")
 _NOT_A_TITLE = re.compile(r"\s*(?:[-*+>|#]|\d+[.)]\s|$)")
@@ -40,19 +43,12 @@ class Piece:
     heading: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    start: int
-    end: int
-    fenced: bool  # within a fence: neither heading nor blank line counts
-
-
 @dataclass(slots=True)
 class _Section:
     start: int
     heading: str
     body: int  # where the text after the heading line begins
-    lines: list[_Line]
+    lines: list[Line]
 
 
 def split(text: str, *, target_chars: int, max_chars: int) -> list[Piece]:
@@ -84,28 +80,10 @@ def title_of(text: str) -> str:
     return ""
 
 
-def _lines(text: str) -> list[_Line]:
-    """The lines of ``text`` with its closed fences marked; a fence that never closes is ordinary text."""
-    ends = [match.end() for match in re.finditer(r"[^\n]*\n|[^\n]+", text)]
-    starts = [0, *ends[:-1]]
-    fenced = [False] * len(ends)
-    opened: tuple[int, str] | None = None
-    for number, (start, end) in enumerate(zip(starts, ends, strict=False)):
-        match = _FENCE.fullmatch(text[start:end].rstrip("\n"))
-        if match is None:
-            continue
-        if opened is None:
-            opened = (number, match[1])
-        elif match[1][0] == opened[1][0] and len(match[1]) >= len(opened[1]) and not match[2].strip():
-            fenced[opened[0] : number + 1] = [True] * (number + 1 - opened[0])
-            opened = None
-    return [_Line(a, b, f) for a, b, f in zip(starts, ends, fenced, strict=False)]
-
-
 def _sections(text: str) -> list[_Section]:
     sections = [_Section(0, "", 0, [])]
     path: list[tuple[int, str]] = []
-    lines = _lines(text)
+    lines = lines_of(text)
     skip = -1
     for number, line in enumerate(lines):
         found = None if line.fenced or number <= skip else _heading(text, lines, number)
@@ -122,9 +100,11 @@ def _sections(text: str) -> list[_Section]:
     return sections
 
 
-def _heading(text: str, lines: list[_Line], number: int) -> tuple[int, str, int] | None:
+def _heading(text: str, lines: list[Line], number: int) -> tuple[int, str, int] | None:
     """Level, title and last line of the heading that begins in line ``number``, if one does."""
     line = lines[number]
+    if line.end - line.start > _MAX_HEADING_LINE_CHARS:
+        return None
     content = text[line.start : line.end].rstrip("\n")
     atx = _ATX.fullmatch(content)
     if atx is not None:
@@ -132,7 +112,8 @@ def _heading(text: str, lines: list[_Line], number: int) -> tuple[int, str, int]
     if number + 1 >= len(lines) or lines[number + 1].fenced or _NOT_A_TITLE.match(content):
         return None
     before = text[lines[number - 1].start : lines[number - 1].end] if number else ""
-    under = _UNDERLINE.fullmatch(text[lines[number + 1].start : lines[number + 1].end].rstrip("\n"))
+    below = text[lines[number + 1].start : lines[number + 1].end].rstrip("\n")
+    under = _UNDERLINE.fullmatch(below[:_MAX_HEADING_LINE_CHARS])
     if under is None or before.strip():
         return None
     return (1 if under[1][0] == "=" else 2), _plain(content), number + 1
@@ -144,7 +125,7 @@ def _plain(title: str) -> str:
     return " ".join(title.split())[:_MAX_HEADING_CHARS]
 
 
-def _cuts(text: str, start: int, end: int, lines: list[_Line], target: int, maximum: int) -> list[int]:
+def _cuts(text: str, start: int, end: int, lines: list[Line], target: int, maximum: int) -> list[int]:
     """Positions from ``start`` to ``end`` at which a section is cut, both included."""
     if end - start <= target:
         return [start, end]
@@ -164,7 +145,7 @@ def _cuts(text: str, start: int, end: int, lines: list[_Line], target: int, maxi
     return cuts
 
 
-def _block_ends(text: str, end: int, lines: list[_Line]) -> Iterator[int]:
+def _block_ends(text: str, end: int, lines: list[Line]) -> Iterator[int]:
     """Where the paragraphs, tables and fences of a section end, with the blank lines after them."""
     for number, line in enumerate(lines):
         following = lines[number + 1] if number + 1 < len(lines) else None

@@ -119,8 +119,18 @@ def test_a_page_without_a_heading_is_named_by_its_title() -> None:
     assert html_to_markdown("<title>Release\n notes</title><p>x</p>") == "# Release notes\n\nx"
 
 
-def test_a_page_nested_without_end_is_still_read() -> None:
-    assert "deep" in html_to_markdown("<div>" * 5_000 + "deep" + "</div>" * 5_000)
+def test_a_deep_page_is_read_and_one_nested_without_end_refused() -> None:
+    assert "deep" in html_to_markdown("<div>" * 900 + "deep" + "</div>" * 900)
+    assert reason("a.html", b"<div>" * 5_000 + b"deep") is Refusal.TANGLED
+
+
+def test_a_long_page_that_leaves_out_end_tags_is_not_deep() -> None:
+    assert html_to_markdown("<ul>" + "<li>bean" * 3_000).count("- bean") == 3_000
+
+
+def test_a_table_in_a_table_is_read_once() -> None:
+    text = html_to_markdown("<table><tr><td>" * 50 + "bean" + "</table>" * 50)
+    assert text.count("bean") == 1
 
 
 # ── folders ──────────────────────────────────────────────────────────────────────────────────────────────
