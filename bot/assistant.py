@@ -19,10 +19,10 @@ from bot.decision import Decision, Outcome, Reason
 from bot.event import Added, Addressed, Edited, Message, Pressed, Reacted, Recalled, Removed, Said
 from bot.happenings import Happenings
 from bot.hearing import Hearing
-from bot.history import count_since, events_of_message
+from bot.history import events_of_message
 from bot.inbox import Entry
 from bot.outbox import Outbox
-from bot.planning import messages_for
+from bot.planning import RareWord, messages_for
 from bot.ports import Clock
 from bot.replies import APOLOGIES, BUSY, CUT_SHORT, LATE_WORD, STOPPED
 from bot.room_settings import LANGUAGE, MUTED_UNTIL, NAMES, Language
@@ -106,11 +106,10 @@ class Assistant:
             mark = STOPPED if reason is Reason.STOPPED else CUT_SHORT
             text = f"{shown.rstrip()}\n\n{mark.in_language(language)}"
             ending = says(Outcome.ANSWERED if reason is Reason.STOPPED else outcome, reason, text)
-        elif _addresses_us(entry):
-            if reason is Reason.TOO_BUSY:
-                ending = await self._busy(entry, language)
-            elif reason in APOLOGIES:
-                ending = says(outcome, reason, APOLOGIES[reason].in_language(language))
+        elif reason in (Reason.TOO_BUSY, Reason.BUSY):
+            ending = self._busy(entry, ending, language)
+        elif reason in APOLOGIES and _addresses_us(entry):
+            ending = says(outcome, reason, APOLOGIES[reason].in_language(language))
         await self._commit(entry, ending)
 
     # ── the row ──────────────────────────────────────────────────────────────────────────────────────
@@ -151,13 +150,7 @@ class Assistant:
 
     async def not_too_late(self, turn: Turn) -> Ending | None:
         """After an outage a room gets one late word, not a burst of answers that nobody waits for."""
-        message = turn.message
-        late_s = turn.at - message.sent_at
-        if late_s <= self._settings.answer_within_s:
-            return None
-        if not message.is_addressed or await self._said_lately(message.room.key, Reason.LATE_WORD):
-            return silent(Reason.STALE, late_s=round(late_s))
-        return says(Outcome.DONE, Reason.LATE_WORD, LATE_WORD.in_language(turn.language), late_s=round(late_s))
+        return self._too_late(turn.message, turn.at, turn.language)
 
     async def not_muted(self, turn: Turn) -> Ending | None:
         """Commands are answered even then; they stand before this in the row."""
@@ -181,6 +174,7 @@ class Assistant:
             reply_to=_reply_to(entry),
             instead_of=replaced,
             take_back=take_back,
+            rare=ending.rare,
             write=ending.write,
         )
 
@@ -191,17 +185,28 @@ class Assistant:
 
         return await self._store.read(query)
 
-    async def _busy(self, entry: Entry, language: str) -> Conclusion:
-        if await self._said_lately(entry.event.room.key, Reason.TOO_BUSY):
-            return Conclusion(Decision(Outcome.REFUSED, Reason.BUSY))
-        return says(Outcome.REFUSED, Reason.TOO_BUSY, BUSY.in_language(language))
+    def _too_late(self, message: Message, at: float, language: str) -> Conclusion | None:
+        late_s = at - message.sent_at
+        if late_s <= self._settings.answer_within_s:
+            return None
+        stale = silent(Reason.STALE, late_s=round(late_s))
+        if not message.is_addressed:
+            return stale
+        word = says(Outcome.DONE, Reason.LATE_WORD, LATE_WORD.in_language(language), late_s=round(late_s))
+        return replace(word, rare=RareWord(at - self._settings.late_word_every_s, stale.decision))
 
-    async def _said_lately(self, room_key: str, reason: Reason) -> bool:
-        settings = self._settings
-        every_s = settings.late_word_every_s if reason is Reason.LATE_WORD else settings.busy_word_every_s
-        since = self._clock.now() - every_s
-        said = await self._store.read(partial(count_since, room_key=room_key, since=since, reason=reason))
-        return said > 0
+    def _busy(self, entry: Entry, ending: Conclusion, language: str) -> Conclusion:
+        """The room's lane is full. After an outage it is full of what is too late anyway."""
+        now = self._clock.now()
+        if isinstance(entry.event, Said | Edited):
+            too_late = self._too_late(entry.event.message, now, language)
+            if too_late is not None:
+                return too_late
+        if not _addresses_us(entry):
+            return ending
+        word = says(Outcome.REFUSED, Reason.TOO_BUSY, BUSY.in_language(language))
+        rare = RareWord(now - self._settings.busy_word_every_s, Decision(Outcome.REFUSED, Reason.BUSY))
+        return replace(word, rare=rare)
 
     async def _language(self, entry: Entry) -> str:
         event = entry.event

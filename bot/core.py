@@ -21,7 +21,7 @@ from bot.retention import Retention
 from bot.rights import Rights
 from bot.scopes import Scopes
 from bot.settings import CoreSettings
-from bot.store import Store
+from bot.store import Store, settle_earlier_writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class Core:
 
     async def start(self) -> None:
         """Take up what an earlier life left: first what was to be sent, then what was to be decided."""
+        await self.store.write(settle_earlier_writes)
         await self.outbox.recover()
         await self.inbox.recover()
 

@@ -20,6 +20,10 @@ from bot.ports import Clock
 from bot.store import Store, insert_once, upsert
 from bot.tables import inbox, rooms
 
+HANDED_OVER_KNOWN = 10_000
+"""How many of the last events are known to be in somebody's hands. An older one that is redelivered undecided is
+handed over again, which costs work and changes nothing: an event is decided once."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -51,6 +55,7 @@ class Inbox:
         self._dispatcher = dispatcher
         # Only to spare a write: another process may know other rooms, and writing one again changes nothing.
         self._rooms_written: dict[str, Room] = {}
+        self._handed_over: dict[int, None] = {}  # in the order in which they were
 
     async def accept(self, event: Event) -> bool:
         """Commit ``event`` and hand it over; False for a redelivery. Raises ``StoreError`` when it is not kept.
@@ -63,23 +68,31 @@ class Inbox:
         room = event.room if self._rooms_written.get(event.room.key) != event.room else None
         committed = self._store.submit(lambda connection: _keep(connection, row, room, now))
 
-        def hand_over(done: asyncio.Future[int | None]) -> None:
+        def hand_over(done: asyncio.Future[_Kept]) -> None:
             if done.cancelled() or done.exception() is not None:
                 return
             if room is not None:
                 self._rooms_written[room.key] = room
-            if (new_id := done.result()) is not None:
-                log.info("inbox.accepted", event_id=new_id, key=event.key)
-                self._dispatcher.dispatch(Entry(new_id, event, now))
+            kept = done.result()
+            # A redelivery may be the first that we hear of a commit whose reply was lost.
+            if kept.id is not None and kept.id not in self._handed_over:
+                log.info("inbox.accepted", event_id=kept.id, key=event.key)
+                self._hand_over(Entry(kept.id, event, now, recovered=not kept.is_new))
 
         committed.add_done_callback(hand_over)
-        return await asyncio.shield(committed) is not None
+        return (await asyncio.shield(committed)).is_new
+
+    def _hand_over(self, entry: Entry) -> None:
+        self._handed_over[entry.id] = None
+        if len(self._handed_over) > HANDED_OVER_KNOWN:
+            del self._handed_over[next(iter(self._handed_over))]
+        self._dispatcher.dispatch(entry, recovered=entry.recovered)
 
     async def recover(self) -> int:
         """Hand over everything undecided, oldest first; returns how many. Call before any platform runs."""
         rows = await self._store.read(_undecided)
         for row in rows:
-            self._dispatcher.dispatch(entry_of(row), recovered=True)
+            self._hand_over(entry_of(row))
         if rows:
             log.info("inbox.recovered", events=len(rows))
         return len(rows)
@@ -96,12 +109,25 @@ def _undecided(connection: Connection) -> Sequence[RowMapping]:
     return connection.execute(select(*columns).where(undecided).order_by(inbox.c.id)).mappings().all()
 
 
-def _keep(connection: Connection, row: dict[str, Any], room: Room | None, now: float) -> int | None:
-    """Returns the new row's id, or None when the key is kept already."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """``id``: of the row that waits for its decision; None when the event is decided."""
+
+    id: int | None
+    is_new: bool
+
+
+def _keep(connection: Connection, row: dict[str, Any], room: Room | None, now: float) -> _Kept:
+    """Keep an event once: a key that is there already changes nothing."""
     new_id = insert_once(connection, inbox, row, returning=inbox.c.id)
     if room is not None:
         upsert(connection, rooms, _room_row(room, now), conflict_on=("key",))
-    return new_id
+    if new_id is not None:
+        return _Kept(new_id, is_new=True)
+    undecided = select(inbox.c.id).where(
+        inbox.c.key == row["key"], inbox.c.outcome.is_(None), inbox.c.payload.is_not(None)
+    )
+    return _Kept(connection.execute(undecided).scalar_one_or_none(), is_new=False)
 
 
 def _row(event: Event, now: float) -> dict[str, Any]:

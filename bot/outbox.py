@@ -8,6 +8,7 @@ it is made (see :class:`Stream`): after a crash the same message is completed, n
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ import structlog
 
 from bot.decision import Decision
 from bot.delivery import Content, Delivery, DeliveryAct, DeliveryState
+from bot.errors import StoreError
 from bot.event import Room
 from bot.inbox import Entry
 from bot.planning import (
@@ -60,8 +62,8 @@ class Outbox:
         self._platforms = platforms
         self._settings = settings
         self._queues: dict[str, _Queue] = {}
+        self._begun: set[int] = set()  # events whose stream may be committed, before anybody holds the stream
         self._streams: dict[int, Stream] = {}
-        self._marks: set[asyncio.Future[None]] = set()
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -96,7 +98,7 @@ class Outbox:
             decision=decision,
             reply_to=reply_to,
             take_back=(*left, *take_back) if can.recalls else (),
-            may_stream=can.streams,
+            may_be_open=entry.id in self._begun or entry.recovered,
             rare=rare,
             write=write,
         )
@@ -106,7 +108,7 @@ class Outbox:
         done = await self._commit(plan)
         if done is not None and done.decision is not None:
             made = done.decision
-            log.info("decided", outcome=made.outcome.value, reason=made.reason.value, **made.details)
+            log.info("decided", outcome=made.outcome.value, reason=made.reason.value, details=dict(made.details))
         return done is not None
 
     async def post(
@@ -145,8 +147,19 @@ class Outbox:
         committed.add_done_callback(send)
         planned = await asyncio.shield(committed)
         if plan.entry is not None:
+            self._begun.discard(plan.entry.id)
             self._streams.pop(plan.entry.id, None)
+            if planned is None:
+                await self._take_up(plan.entry)
         return planned
+
+    async def _take_up(self, entry: Entry) -> None:
+        """The event was decided before, perhaps by a commit whose reply was lost: then its deliveries still lie."""
+        deliveries = await self._store.read(partial(waiting, event_id=entry.id))
+        queued = {delivery.id for delivery, _ in self._queue(entry.event.room).waiting}
+        for delivery in deliveries:
+            if delivery.id not in queued:
+                self._enqueue(delivery, attempted_before=delivery.act is DeliveryAct.STREAM)
 
     # ── streams ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -155,6 +168,7 @@ class Outbox:
         this process began for the same event."""
         room = entry.event.room
         platform = self._platforms[room.platform]
+        self._begun.add(entry.id)
         begun = self._store.submit(
             partial(
                 begin_stream,
@@ -178,10 +192,15 @@ class Outbox:
     # ── sending ──────────────────────────────────────────────────────────────────────────────────────
 
     async def recover(self) -> int:
-        """Take up what was planned and not sent; returns how many. Call before the inbox recovers."""
+        """Take up what was planned and not sent; returns how many. Call before the inbox recovers.
+
+        Only the first of a room is in doubt: the next one leaves after its mark (:meth:`_mark`).
+        """
         deliveries = await self._store.read(waiting)
+        in_doubt: set[str] = set()
         for delivery in deliveries:
-            self._enqueue(delivery, attempted_before=True)
+            self._enqueue(delivery, attempted_before=delivery.room.key not in in_doubt)
+            in_doubt.add(delivery.room.key)
         if deliveries:
             log.info("outbox.recovered", deliveries=len(deliveries))
         return len(deliveries)
@@ -233,18 +252,21 @@ class Outbox:
             sent = Sent(DeliveryState.UNCERTAIN, error=f"{type(error).__name__}: {error}")
         if sent.state in (DeliveryState.UNDELIVERABLE, DeliveryState.UNCERTAIN):
             log.error("outbox.not_sent", delivery=delivery.id, state=sent.state.value, why=sent.error)
-        marked = self._store.submit(partial(mark, delivery=delivery, sent=sent, now=self._clock.now()))
-        self._marks.add(marked)
-        marked.add_done_callback(self._marked)
-        if is_stream and delivery.state is DeliveryState.OPEN:
-            await asyncio.wait([marked])  # its completion reads the message's id from the table
-            if stream is not None:
-                stream.begin(sent)
+        await self._mark(sender, delivery, sent)
+        if stream is not None and delivery.state is DeliveryState.OPEN:
+            stream.begin(sent)
 
-    def _marked(self, done: asyncio.Future[None]) -> None:
-        self._marks.discard(done)
-        if not done.cancelled() and (error := done.exception()) is not None:
-            log.error("outbox.mark_failed", error=str(error))  # sent again at the next start, under its key
+    async def _mark(self, sender: Sender, delivery: Delivery, sent: Sent) -> None:
+        """Returns when it is written down how ``delivery`` ended. The room's next one waits for that, so that a
+        crash leaves one delivery of a room in doubt and not all of them."""
+        for failures in itertools.count(1):
+            try:
+                await self._store.write(partial(mark, delivery=delivery, sent=sent, now=self._clock.now()))
+            except StoreError:
+                log.error("outbox.mark_failed", delivery=delivery.id, failures=failures)
+                await self._clock.sleep(sender.pause_s(failures))
+            else:
+                return
 
     # ── health and the end ───────────────────────────────────────────────────────────────────────────
 
@@ -254,12 +276,12 @@ class Outbox:
 
     def busy(self) -> bool:
         """Whether a delivery is on its way, or the mark of one."""
-        return bool(self._marks) or self.waiting() > 0
+        return self.waiting() > 0
 
     async def idle(self) -> None:
         """Returns when every delivery has left or was given up."""
-        while working := [*self._marks, *(queue.runner for queue in self._queues.values() if queue.runner)]:
-            await asyncio.wait(working)
+        while runners := [queue.runner for queue in self._queues.values() if queue.runner]:
+            await asyncio.wait(runners)
 
     async def close(self, grace_s: float = 0.0) -> None:
         """Give deliveries on their way ``grace_s``, then let go: what is planned stays planned."""
@@ -268,7 +290,7 @@ class Outbox:
             await asyncio.wait(runners, timeout=grace_s)
         for task in runners:
             task.cancel()
-        await asyncio.gather(*runners, *self._marks, return_exceptions=True)
+        await asyncio.gather(*runners, return_exceptions=True)
         for stream in self._streams.values():
             await stream.settle()
 

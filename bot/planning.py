@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, exists, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, exists, insert, select, update
 
 from bot.decision import Decision, Outcome, Reason
 from bot.delivery import (
@@ -39,9 +39,18 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class RareWord:
+    """What is said must not be said again soon: where the room has a decision for the same reason since ``since``
+    (Unix seconds), the decision is ``otherwise``, and nothing is said."""
+
+    since: float
+    otherwise: Decision
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What one decision (or one post, without an entry) puts into the database. ``take_back``: messages of
-    ours to recall."""
+    ours to recall. ``may_be_open``: a stream of this event may have been begun."""
 
     origin: str
     room: Room
@@ -51,17 +60,29 @@ class Plan:
     decision: Decision | None = None
     reply_to: str | None = None
     take_back: tuple[str, ...] = ()
-    may_stream: bool = False
+    may_be_open: bool = False
+    rare: RareWord | None = None
     write: Operation[object] | None = None
 
 
-def carry_out(connection: Connection, plan: Plan) -> list[Delivery] | None:
-    """Commit the plan; returns its deliveries in order, or None when it was carried out before."""
+@dataclass(frozen=True, slots=True)
+class CarriedOut:
+    """``deliveries`` in their order; ``decision`` is the one that was recorded, which need not be the planned one."""
+
+    deliveries: list[Delivery]
+    decision: Decision | None
+
+
+def carry_out(connection: Connection, plan: Plan) -> CarriedOut | None:
+    """Commit the plan; None when it was carried out before."""
     entry, decision = plan.entry, plan.decision
     if entry is not None and decision is not None:
         if plan.pieces and _was_recalled(connection, entry):
             plan = replace(plan, pieces=())
             decision = Decision(Outcome.SILENT, Reason.RECALLED)
+        if plan.rare is not None and _was_said(connection, plan.room, decision.reason, plan.rare.since):
+            decision = plan.rare.otherwise
+            plan = replace(plan, pieces=())
         if not _record(connection, entry, decision, plan.planned_at):
             return None
     elif plan.pieces and _is_planned(connection, delivery_key(plan.origin, 0)):
@@ -76,7 +97,7 @@ def carry_out(connection: Connection, plan: Plan) -> list[Delivery] | None:
         planned += _insert(connection, plan, part, DeliveryAct.RECALL, Content(""), target=message_id)
     if plan.write is not None:
         plan.write(connection)
-    return planned
+    return CarriedOut(planned, decision)
 
 
 def _is_planned(connection: Connection, key: str) -> bool:
@@ -89,27 +110,37 @@ def _was_recalled(connection: Connection, entry: Entry) -> bool:
         return False
     message = entry.event.message
     key = f"{message.room.platform}:recalled:{message.id}"
-    return bool(connection.execute(select(exists().where(inbox.c.key == key))).scalar())
+    return connection.execute(_KEPT, {"kept_key": key}).first() is not None
+
+
+_KEPT = select(inbox.c.id).where(inbox.c.key == bindparam("kept_key"))
+
+
+def _was_said(connection: Connection, room: Room, reason: Reason, since: float) -> bool:
+    """Asked inside the commit: a room's lane and its refusals decide side by side, and see each other here."""
+    said = select(inbox.c.id).where(
+        inbox.c.room == room.key, inbox.c.reason == reason.value, inbox.c.decided_at >= since
+    )
+    return connection.execute(said.order_by(inbox.c.id.desc()).limit(1)).first() is not None
 
 
 def _record(connection: Connection, entry: Entry, decision: Decision, now: float) -> bool:
     """One decision an event: False when there is one already."""
-    recorded = connection.execute(
-        update(inbox)
-        .where(inbox.c.id == entry.id, inbox.c.outcome.is_(None))
-        .values(
-            outcome=decision.outcome.value,
-            reason=decision.reason.value,
-            details=dict(decision.details) or None,
-            decided_at=now,
-        )
-    )
-    return recorded.rowcount == 1
+    decided = {
+        "outcome": decision.outcome.value,
+        "reason": decision.reason.value,
+        "details": dict(decision.details) or None,
+        "decided_at": now,
+    }
+    return connection.execute(_RECORD, {"event_id": entry.id, **decided}).rowcount == 1
+
+
+_RECORD = update(inbox).where(inbox.c.id == bindparam("event_id"), inbox.c.outcome.is_(None))
 
 
 def _complete_stream(connection: Connection, plan: Plan) -> list[Delivery]:
     """Complete the event's open stream, if there is one: with the first piece, or by taking it back."""
-    if not plan.may_stream or plan.entry is None:
+    if not plan.may_be_open:
         return []
     key = delivery_key(plan.origin, 0)
     is_open = (deliveries.c.key == key) & (deliveries.c.state == DeliveryState.OPEN.value)
@@ -186,9 +217,12 @@ def _with_button_ids(connection: Connection, plan: Plan, content: Content) -> Co
     return replace(content, buttons=named)
 
 
-def waiting(connection: Connection) -> list[Delivery]:
-    """Everything planned and not sent, oldest first. Open streams wait for their event to be decided again."""
+def waiting(connection: Connection, event_id: int | None = None) -> list[Delivery]:
+    """Everything planned and not sent, oldest first; of one event, if it is named. Open streams wait for their
+    event to be decided again."""
     planned = deliveries.c.state == DeliveryState.PLANNED.value
+    if event_id is not None:
+        planned &= deliveries.c.event_id == event_id
     rows = connection.execute(select(deliveries).where(planned).order_by(deliveries.c.id)).mappings().all()
     keys = {row["room"] for row in rows}
     known = connection.execute(select(rooms).where(rooms.c.key.in_(keys))).mappings().all() if keys else ()
@@ -198,20 +232,19 @@ def waiting(connection: Connection) -> list[Delivery]:
 
 def mark(connection: Connection, *, delivery: Delivery, sent: Sent, now: float) -> None:
     """Record how a delivery ended (or that an open stream is in the room)."""
-    # An open stream that was completed meanwhile is planned again: only its message's id is news then.
-    was_open = delivery.state is DeliveryState.OPEN
-    state = deliveries.c.state if was_open and sent.state is DeliveryState.OPEN else sent.state.value
-    connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id == delivery.id)
-        .values(
-            state=state,
-            message_id=sent.message_id or deliveries.c.message_id,
-            sent_at=now if sent.state is DeliveryState.SENT else None,
-            attempts=deliveries.c.attempts + sent.attempts,
-            error=sent.error,
-        )
-    )
+    row: dict[str, Any] = {"error": sent.error, "sent_at": now if sent.state is DeliveryState.SENT else None}
+    if sent.message_id is not None:
+        row["message_id"] = sent.message_id
+    if sent.state is not DeliveryState.OPEN:  # what was completed meanwhile is planned again, and stays so
+        row["state"] = sent.state.value
+    connection.execute(_MARK, {"delivery_id": delivery.id, "more": sent.attempts, **row})
+
+
+_MARK = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("delivery_id"))
+    .values(attempts=deliveries.c.attempts + bindparam("more"))
+)
 
 
 def delivery_of(row: RowMapping | dict[str, Any], room: Room) -> Delivery:

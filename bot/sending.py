@@ -136,7 +136,7 @@ class Sender:
                     message_id = await attempt()
                 return Sent(DeliveryState.SENT, message_id, attempts=attempts)
             except TryLater as error:
-                pause_s, why = max(error.after_s, self._pause_s(attempts)), error.why or "asked to wait"
+                pause_s, why = max(error.after_s, self.pause_s(attempts)), error.why or "asked to wait"
                 pace.pause(error.after_s)
             except Undeliverable as error:
                 return Sent(DeliveryState.UNDELIVERABLE, error=error.why, attempts=attempts)
@@ -144,12 +144,13 @@ class Sender:
                 return Sent(DeliveryState.UNCERTAIN, error=str(error), attempts=attempts)
             except Exception as error:  # noqa: BLE001 – whatever a client raises: the outcome is not known
                 in_doubt = True
-                pause_s, why = self._pause_s(attempts), f"{type(error).__name__}: {error}"
+                pause_s, why = self.pause_s(attempts), f"{type(error).__name__}: {error}"
             log.warning("outbox.retry", delivery=delivery.id, attempt=attempts, why=why, pause_s=round(pause_s, 1))
             if self._clock.now() + pause_s > give_up_at:
                 state = DeliveryState.UNCERTAIN if in_doubt else DeliveryState.UNDELIVERABLE
                 return Sent(state, error=why, attempts=attempts)
             await self._clock.sleep(pause_s)
 
-    def _pause_s(self, attempts: int) -> float:
+    def pause_s(self, attempts: int) -> float:
+        """How long to wait after so many failures."""
         return min(self._settings.retry_first_s * 2.0 ** (attempts - 1), self._settings.retry_most_s)

@@ -45,6 +45,9 @@ DATABASE_FAILED = (OperationalError, InterfaceError, InternalError)
 """Locked, full, gone: not the operation's fault, and the whole transaction is in doubt. A statement that fails
 so fails its batch, as a commit does."""
 
+EARLIER_WRITES_WITHIN_S = 10
+"""How long a start waits for the last writes of the process before it."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -226,6 +229,17 @@ class Store:
         """:meth:`read` for plain threads and commands."""
         with self.engine.connect() as connection:
             return query(connection)
+
+
+def settle_earlier_writes(connection: Connection) -> None:
+    """Returns when nothing that an earlier process began is still under way on the server.
+
+    A server may be busy with a killed process's last commit while the next process starts; what recovery does
+    not see would lie until the start after it. Fails when that takes longer than ``EARLIER_WRITES_WITHIN_S``.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{EARLIER_WRITES_WITHIN_S}s'")
+        connection.exec_driver_sql("LOCK TABLE inbox, deliveries IN SHARE MODE")
 
 
 def insert_once(connection: Connection, table: Table, row: Mapping[str, Any], *, returning: Column[T]) -> T | None:

@@ -8,6 +8,7 @@ from bot.decision import Decision, Outcome, Reason
 from bot.delivery import Content
 from bot.event import Message
 from bot.inbox import Entry
+from bot.planning import RareWord
 from bot.ports import Judgement
 from bot.scopes import Values
 from bot.store import Operation
@@ -33,6 +34,7 @@ class Conclusion:
     decision: Decision
     contents: tuple[Content, ...] = ()
     take_back: tuple[str, ...] = ()
+    rare: RareWord | None = None
     write: Operation[object] | None = None
 
 
