@@ -13,11 +13,10 @@ from pathlib import Path
 
 import structlog
 
-from benchmarks.chaos.breaks import Break, adapter, open_store
+from benchmarks.chaos.breaks import Break, parts_of_a_life
 from benchmarks.chaos.points import Fuse, Point
 from benchmarks.chaos.stand_ins import ScriptedAnswerer, ScriptedKnowledge
 from bot.core import Core
-from bot.ports import Platform
 from bot.settings import CoreSettings
 from bot.store import StoreSettings
 
@@ -51,8 +50,8 @@ def run_bot(plan: BotPlan) -> None:
 
 async def _live(plan: BotPlan) -> None:
     fuse = Fuse(plan.point, plan.nth)
-    store = open_store(StoreSettings(url=plan.database), fuse, plan.breaks)
-    platform: Platform = adapter(plan.port, fuse, plan.key_window_s, plan.breaks)
+    settings = StoreSettings(url=plan.database)
+    store, platform = parts_of_a_life(settings, plan.port, plan.key_window_s, fuse, plan.breaks)
     core = Core.build(
         store,
         {platform.name: platform},

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, event
 
 from benchmarks.chaos.adapter import ScriptedPlatform, said
 from benchmarks.chaos.points import Fuse, Point
-from bot.delivery import Delivery
-from bot.planning import carry_out
+from bot.delivery import Delivery, DeliveryAct
+from bot.planning import CarriedOut, carry_out
 from bot.ports import Accept
 from bot.store import Operation, Store, StoreSettings, make_engine
 
@@ -66,15 +66,14 @@ class ForgetsArrival(ScriptedPlatform):
         await super().take(line, accept, writer)
 
 
-class SendsFirst(Store):
-    """Says that a decision is committed a moment before it is, so its deliveries leave first; when the process
-    dies in between, nobody knows that they did."""
+class CommitsLater(Store):
+    """Says that an answer is committed a moment before it is. ``held``: the keys of the deliveries concerned."""
 
-    HEAD_START_S = 0.04
+    HEAD_START_S = 0.3
 
-    def __init__(self, settings: StoreSettings, fuse: Fuse) -> None:
+    def __init__(self, settings: StoreSettings) -> None:
         super().__init__(make_engine(settings), settings)
-        self._fuse = fuse
+        self.held: set[str] = set()
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
         if not (isinstance(operation, partial) and operation.func is carry_out):
@@ -85,13 +84,32 @@ class SendsFirst(Store):
 
         def announced(connection: Connection) -> T:
             result: T = operation(connection)
+            self.held = _plain_sends(result)
             loop.call_soon_threadsafe(early.set_result, result)
-            time.sleep(self.HEAD_START_S)
-            self._fuse.reached(Point.BEFORE_COMMIT)
+            if self.held:
+                time.sleep(self.HEAD_START_S)
+                self.held = set()
             return result
 
         super().submit(announced)
         return early
+
+
+def _plain_sends(result: object) -> set[str]:
+    planned = result.deliveries if isinstance(result, CarriedOut) else []
+    return {delivery.key for delivery in planned if delivery.act is DeliveryAct.SEND}
+
+
+class SendsFirst(ScriptedPlatform):
+    """Sends what is not committed yet; when the process dies in between, nobody knows that it did."""
+
+    store: CommitsLater
+
+    async def send(self, delivery: Delivery) -> str:
+        message_id = await super().send(delivery)
+        if delivery.key in self.store.held:
+            self.fuse.reached(Point.BEFORE_COMMIT)
+        return message_id
 
 
 _adapters = {
@@ -102,16 +120,15 @@ _adapters = {
 }
 
 
-def open_store(settings: StoreSettings, fuse: Fuse, breaks: Break | None) -> Store:
-    """The store of one life, with the fuse before its commits."""
+def parts_of_a_life(
+    settings: StoreSettings, port: int, key_window_s: float, fuse: Fuse, breaks: Break | None
+) -> tuple[Store, ScriptedPlatform]:
+    """The store and the adapter of one life, with the fuse on their way and one of them broken, if any."""
     if breaks is Break.SEND_ORDER:
-        return SendsFirst(settings, fuse)  # it dies before the commit of a decision, and of nothing else
+        adapter = SendsFirst(port, fuse, key_window_s=key_window_s)
+        adapter.store = CommitsLater(settings)
+        return adapter.store, adapter
     store = Store.open(settings)
     event.listen(store.engine, "commit", lambda connection: fuse.reached(Point.BEFORE_COMMIT))
-    return store
-
-
-def adapter(port: int, fuse: Fuse, key_window_s: float, breaks: Break | None) -> ScriptedPlatform:
-    """The adapter of one life."""
-    kind = ScriptedPlatform if breaks is None else _adapters.get(breaks, ScriptedPlatform)
-    return kind(port, fuse, key_window_s=key_window_s)
+    kind = ScriptedPlatform if breaks is None else _adapters[breaks]
+    return store, kind(port, fuse, key_window_s=key_window_s)
