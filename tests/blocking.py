@@ -22,14 +22,8 @@ MAY_BLOCK: tuple[tuple[str, str, str, str], ...] = (
     (
         "threading.Lock.acquire",
         "adapters/feishu/connection.py",
-        "handle",
-        "on the client's own loop, in its own thread: to return from a handler is to acknowledge, so it waits",
-    ),
-    (
-        "threading.Lock.acquire",
-        "adapters/feishu/connection.py",
         "_within",
-        "on the same loop, which has no connection then: the client asks for its address with a blocking call",
+        "on the client's own loop, which has no connection then: it asks for its address with a blocking call",
     ),
     (
         "*",

@@ -28,6 +28,7 @@ from adapters.feishu.find import find
 from adapters.feishu.library import MISSING
 from adapters.feishu.render import MAX_CHARS, as_type, render
 from adapters.feishu.settings import FeishuSettings
+from adapters.feishu.turns import Turns
 from adapters.feishu.watchdog import Watchdog
 from adapters.feishu.webhook import Webhook
 from bot.delivery import Audio, Content, Delivery, DeliveryAct
@@ -77,6 +78,7 @@ class FeishuPlatform:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watchdog = Watchdog(settings, self._new_connection)
         self._webhook: Webhook | None = None
+        self._turns = Turns()
         self._signs: OrderedDict[str, str] = OrderedDict()  # question -> our reaction on it
         self._errands: set[asyncio.Task[None]] = set()
         self._trouble: str | None = "Feishu is not connected yet."
@@ -145,9 +147,16 @@ class FeishuPlatform:
         """Commit one event. Raises ``Malformed``, ``StoreError``: not acknowledged, then."""
         if self._accept is None:
             raise RuntimeError("an event before the platform runs")
-        event = await self._translator.translate(open_envelope(payload))
-        if event is not None:
-            await self._accept(event)
+        arrived = open_envelope(payload)
+        async with self._turns.of(arrived.chat_id):
+            event = await self._translator.translate(arrived)
+            if event is None:
+                return {}
+            # Begun before the next event of the chat is read, awaited beside it: the inbox keeps the order in
+            # which it is asked, and commits together what waits together.
+            committed = asyncio.ensure_future(self._accept(event))
+            await asyncio.sleep(0)
+        await committed
         return {}
 
     async def _close(self) -> None:

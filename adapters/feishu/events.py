@@ -142,6 +142,14 @@ class Arrived:
     token: str
     body: dict[str, Any]
 
+    @property
+    def chat_id(self) -> str:
+        """The chat in which it happened; empty where it is not said."""
+        place = next(
+            (self.body[key] for key in ("message", "context") if isinstance(self.body.get(key), dict)), self.body
+        )
+        return str(place.get("chat_id") or place.get("open_chat_id") or "")
+
 
 def open_envelope(payload: bytes | str) -> Arrived:
     """Raises :class:`Malformed`."""

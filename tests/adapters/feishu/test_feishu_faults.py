@@ -124,11 +124,11 @@ async def test_twin_acknowledging_before_the_commit_loses_it(
 ) -> None:
     """The mechanism broken: the handler returns at once. The failed commit is never made good."""
 
-    def at_once(self: LongConnection, payload: bytes) -> dict[str, Any]:
+    async def at_once(self: LongConnection, payload: bytes) -> dict[str, Any]:
         self._receive(payload)
         return {}
 
-    monkeypatch.setattr(LongConnection, "handle", at_once)
+    monkeypatch.setattr(LongConnection, "take", at_once)
     accept = FailsOnce()
     async with receiving(feishu, accept):
         feishu.say(feishu.direct(ann), ann, "hi")
