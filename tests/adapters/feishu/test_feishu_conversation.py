@@ -239,7 +239,8 @@ async def test_pictures_voices_and_files_are_attachments_that_can_be_fetched(
         mentions=[feishu.mention(1, feishu.bot)],
     )
     await bot.settled()
-    voice, file, post = [load_event(row.payload).message for row in await bot.rows()]  # type: ignore[union-attr]
+    rows = sorted(await bot.rows(), key=lambda row: str(row.message_id))  # chats do not wait for each other
+    voice, file, post = [load_event(row.payload).message for row in rows]  # type: ignore[union-attr]
     assert (voice.attachments[0].kind, voice.attachments[0].duration_s) == (AttachmentKind.VOICE, 2.3)
     assert (file.attachments[0].kind, file.attachments[0].name) == (AttachmentKind.FILE, "配置.yaml")
     assert post.attachments[0].kind is AttachmentKind.IMAGE
