@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -26,11 +27,13 @@ from maodou.platforms import configured_platforms, furnish
 
 
 def rss_mib() -> float:
-    """Resident memory of this process, MiB (Linux)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise OSError("/proc/self/status has no VmRSS")
+    """Resident memory of this process, MiB; where the system has no ``/proc``, the most it ever was."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmRSS:")]
+        return int(line.split()[1]) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+    return peak / 1024 / 1024
 
 
 def said(room: Room, number: int, text: str) -> Said:

@@ -20,6 +20,12 @@ Find = Callable[..., list[str]]
 
 
 @pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """SQLite alone: nothing here depends on the database."""
+    return f"sqlite:///{tmp_path}/maodou.db"
+
+
+@pytest.fixture
 def zoo(folder: Path, tmp_path: Path) -> Path:
     (folder / "empty.md").write_bytes(b"")
     (folder / "blank.txt").write_bytes(b" \n\n")

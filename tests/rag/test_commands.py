@@ -27,6 +27,12 @@ Say = Callable[..., Coroutine[None, None, str]]
 
 
 @pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """SQLite alone: nothing here depends on the database."""
+    return f"sqlite:///{tmp_path}/maodou.db"
+
+
+@pytest.fixture
 def says(store: Store, library: Library, clock: ManualClock) -> Say:
     scopes = Scopes(store, clock)
     commands = Commands((KnowledgeCommands(library).command,))

@@ -10,8 +10,8 @@ from rag.readers import Refused, text_of
 from rag.split import split
 from search.tokenise import tokens
 
-CHARS = 200_000
-LIMIT_S = 1.5
+CHARS = 120_000
+LIMIT_S = 2.0
 """Of the processor, so that a busy machine fails nobody."""
 
 HOSTILE = {

@@ -23,6 +23,12 @@ MACHINES = ("compiler linker object", "linker object binary", "compiler binary o
 
 
 @pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """SQLite alone: nothing here depends on the database."""
+    return f"sqlite:///{tmp_path}/maodou.db"
+
+
+@pytest.fixture
 def animals(tmp_path: Path) -> Path:
     root = tmp_path / "animals"
     root.mkdir()

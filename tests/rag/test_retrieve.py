@@ -14,6 +14,12 @@ from rag.settings import KnowledgeSettings
 
 
 @pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """SQLite alone: nothing here depends on the database."""
+    return f"sqlite:///{tmp_path}/maodou.db"
+
+
+@pytest.fixture
 def filled(library: Library, indexes: Indexes, folder: Path, tmp_path: Path) -> Path:
     library.add(folder, "pods")
     other = tmp_path / "secret"
