@@ -29,7 +29,7 @@ from maodou.database import open_store
 from maodou.documents import Documents
 from rag.examples import Example, Examples, read_examples, read_messages
 from rag.gate.deciding import chance
-from rag.gate.training import Fitted
+from rag.gate.fitted import Fitted
 from rag.knowledge import GatedKnowledge
 
 BASE = "default"

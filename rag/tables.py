@@ -105,6 +105,6 @@ gates = Table(
     metadata,
     Column("bases", Text, primary_key=True),  # names of the bases whose examples it learnt, one a line
     Column("fingerprint", Text, nullable=False),  # of all that it was made from
-    Column("fitted", Text, nullable=False),  # rag.gate.training.dump
+    Column("fitted", Text, nullable=False),  # rag.gate.fitted.dump
     Column("at", Double, nullable=False),
 )

@@ -13,9 +13,9 @@ import numpy as np
 from bot.decision import Reason
 from bot.ports import Eagerness, Verdict
 from rag.gate.features import View
+from rag.gate.fitted import Fitted
 from rag.gate.model import sigmoid
 from rag.gate.prior import Prior
-from rag.gate.training import Fitted
 
 OFF_TOPIC_BELOW = 2.0
 """So far below the threshold, in log-odds, a message is not doubtful but about something else."""

@@ -29,6 +29,8 @@ VERSION = 1
 """Of the features: what was learnt from others is learnt anew."""
 HITS = 5
 """How many passages are looked at."""
+NEARBY = 3
+"""How many of them lend the message their words, for what is learnt: Rocchio's feedback without a judge (1971)."""
 
 _PRIOR_PASSAGES = 30
 """How many passages of general text a base is taken to hold as well: in a small base no word says much."""
@@ -82,13 +84,18 @@ class WordStatistics(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A message as the gate sees it. ``words``: its different tokens in order, ``known`` how many of them the bases
-    know; ``values``: shape (len(NAMES),), NaN where there is nothing to measure (no embedding is configured)."""
+    """A message as the gate sees it.
+
+    ``words``: its different tokens in order, ``known`` how many of them the bases know. ``nearby``: the words of the
+    best NEARBY passages, and in how many of them each stands. ``values``: shape (len(NAMES),), NaN where there is
+    nothing to measure, as without an embedding.
+    """
 
     form: Form
     words: tuple[str, ...]
     known: int
     values: Floats
+    nearby: Mapping[str, int]
 
 
 def view_of(form: Form, statistics: WordStatistics, hits: Sequence[Hit]) -> View:
@@ -108,7 +115,10 @@ def view_of(form: Form, statistics: WordStatistics, hits: Sequence[Hit]) -> View
         "trouble": float(form.trouble),
     }
     known = sum(1 for count in frequency.values() if count)
-    return View(form, words, known, np.array([features[name] for name in NAMES]))
+    nearby: Counter[str] = Counter()
+    for hit in hits[:NEARBY]:
+        nearby.update(_passage_words(hit.passage.text) | _words(hit.passage.heading))
+    return View(form, words, known, np.array([features[name] for name in NAMES]), nearby)
 
 
 def _scores(hits: Sequence[Hit], chunks: int) -> dict[str, float]:
@@ -171,7 +181,9 @@ def _coverage(frequency: Mapping[str, int], chunks: int, hits: Sequence[Hit]) ->
     """How much of the message, weighed by idf, stands in the best passages, and how much in their headings."""
     idf = {word: math.log1p((chunks - count + 0.5) / (count + 0.5)) for word, count in frequency.items()}
     scale, mass = math.log(chunks + 2), sum(idf.values()) or 1.0
-    heads = [_heading_words(hit.passage.heading, hit.title, hit.passage.source) for hit in hits]
+    heads = [
+        _words(hit.passage.heading) | _words(hit.title) | _words(hit.passage.source.replace("/", " ")) for hit in hits
+    ]
     bodies = [head | _passage_words(hit.passage.text) for head, hit in zip(heads, hits, strict=True)]
     in_heads = [[word for word in idf if word in head] for head in heads]
     in_bodies = [[word for word in idf if word in body] for body in bodies]
@@ -202,6 +214,6 @@ def _passage_words(text: str) -> frozenset[str]:
     return frozenset(tokens(text))
 
 
-@lru_cache(maxsize=2048)
-def _heading_words(heading: str, title: str, source: str) -> frozenset[str]:
-    return frozenset(tokens(f"{heading} {title} {source.replace('/', ' ')}"))
+@lru_cache(maxsize=8192)
+def _words(line: str) -> frozenset[str]:
+    return frozenset(tokens(line))

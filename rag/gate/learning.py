@@ -19,11 +19,12 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from bot.store import Store
 from rag.examples import Examples
+from rag.gate import fitted as keeping
 from rag.gate import training
 from rag.gate.features import HITS, VERSION, View, view_of
+from rag.gate.fitted import Fitted
 from rag.gate.forms import form_of
 from rag.gate.prior import Prior
-from rag.gate.training import Fitted
 from rag.retrieve import Retriever
 from rag.tables import bases, examples, gates
 
@@ -152,7 +153,7 @@ class Learner:
         if text is None:
             return None
         try:
-            known = _Known(fingerprint, training.load(text))
+            known = _Known(fingerprint, keeping.load(text))
         except (ValueError, KeyError, TypeError) as error:
             log.warning("gate.unreadable", bases=_joined(key), error=str(error))
             return None
@@ -161,7 +162,7 @@ class Learner:
         return known
 
     def _keep(self, key: tuple[str, ...], fingerprint: str, fitted: Fitted) -> None:
-        row = {"bases": _joined(key), "fingerprint": fingerprint, "fitted": training.dump(fitted), "at": time.time()}
+        row = {"bases": _joined(key), "fingerprint": fingerprint, "fitted": keeping.dump(fitted), "at": time.time()}
 
         def write(connection: Connection) -> None:
             connection.execute(delete(gates).where(gates.c.bases == row["bases"]))

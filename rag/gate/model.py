@@ -1,31 +1,18 @@
-"""The learnt half of the gate: a linear model over the features and the character pairs of a message.
+"""Logistic regression on sparse rows, in numpy alone: what the gate learns with.
 
-Logistic regression whose starting point is the shipped prior: the prior's log-odds enter as an offset, the weights
-of everything else are drawn to zero by an L2 penalty (a normal prior around the shipped weights). So with no
-examples it is the prior, and each example moves it a little. Fitted by Newton's method with conjugate gradients
-(Lin, Weng and Keerthi 2008, JMLR 9), in numpy alone; the weights are plain numbers by name.
+Fitted by Newton's method with conjugate gradients (Lin, Weng and Keerthi 2008, JMLR 9, "Trust region Newton method
+for logistic regression"; a line search stands in for the trust region, since the penalty bounds the curvature).
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Longs = npt.NDArray[np.int64]
+from rag.gate.lexicon import Floats, Longs
 
-PAIR_SCALE = 8.0
-"""How far the pairs of characters may move a message's log-odds, against the features' FEATURE_SCALE: variances of
-the weights' prior. Measured by cross-validation, flat between a half and the double of these values."""
-FEATURE_SCALE = 1.0
-BIAS_SCALE = 1.0
-
-_SPACES = re.compile(r"\s+")
 _NEWTON_STEPS = 20
 _CG_STEPS = 60
 _TOLERANCE = 1e-4
@@ -44,6 +31,13 @@ class Rows:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    @classmethod
+    def of(cls, rows: Sequence[tuple[Longs, Floats]], width: int) -> Rows:
+        """Of the columns and values of each row."""
+        starts = np.concatenate([[0], np.cumsum([len(columns) for columns, _ in rows])]).astype(np.int64)
+        columns = np.concatenate([columns for columns, _ in rows])
+        return cls(starts, columns, np.concatenate([values for _, values in rows]), width)
+
     def take(self, chosen: Longs) -> Rows:
         """The rows ``chosen``, in that order."""
         lengths = np.diff(self.starts)[chosen]
@@ -60,55 +54,6 @@ class Rows:
         """``Xᵀ r``: shape (width,)."""
         spread = self.values * np.repeat(per_row, np.diff(self.starts))
         return np.bincount(self.columns, weights=spread, minlength=self.width).astype(np.float64)
-
-
-def grams(text: str) -> Counter[str]:
-    """The characters and pairs of characters of a message, in lower case."""
-    text = _SPACES.sub(" ", text.lower())
-    return Counter([*text, *(text[start : start + 2] for start in range(len(text) - 1))])
-
-
-@dataclass(frozen=True, slots=True)
-class Lexicon:
-    """The characters and pairs seen in at least two examples, with their idf (smoothed, Salton and Buckley 1988)."""
-
-    numbers: Mapping[str, int]
-    idf: Floats
-
-    @classmethod
-    def of(cls, texts: Sequence[str]) -> Lexicon:
-        seen: Counter[str] = Counter()
-        for text in texts:
-            seen.update(grams(text).keys())
-        kept = sorted(gram for gram, count in seen.items() if count >= 2)
-        counts = np.array([seen[gram] for gram in kept], float)
-        return cls({gram: number for number, gram in enumerate(kept)}, 1 + np.log((1 + len(texts)) / (1 + counts)))
-
-    def entries(self, text: str) -> tuple[Longs, Floats]:
-        """Columns and values of a message, of unit length: (1 + ln count) · idf; empty when nothing is known."""
-        found = [
-            (number, count) for gram, count in grams(text).items() if (number := self.numbers.get(gram)) is not None
-        ]
-        if not found:
-            return np.zeros(0, np.int64), np.zeros(0)
-        columns = np.array([number for number, _ in found], np.int64)
-        values = (1 + np.log(np.array([count for _, count in found], float))) * self.idf[columns]
-        return columns, values / np.linalg.norm(values)
-
-
-def rows_of(lexicon: Lexicon, texts: Sequence[str], features: Floats) -> Rows:
-    """One row a message: its pairs, then its features (shape (texts, n), standardised), then a one; all scaled."""
-    pairs, width = len(lexicon.numbers), features.shape[1]
-    tail = np.arange(pairs, pairs + width + 1)
-    columns: list[Longs] = []
-    values: list[Floats] = []
-    scale = np.sqrt(FEATURE_SCALE / max(width, 1))
-    for text, row in zip(texts, features, strict=True):
-        at, value = lexicon.entries(text)
-        columns.append(np.concatenate([at, tail]))
-        values.append(np.concatenate([value * np.sqrt(PAIR_SCALE), row * scale, [np.sqrt(BIAS_SCALE)]]))
-    starts = np.concatenate([[0], np.cumsum([len(column) for column in columns])]).astype(np.int64)
-    return Rows(starts, np.concatenate(columns), np.concatenate(values), pairs + width + 1)
 
 
 def fit(rows: Rows, labels: Floats, offset: Floats, start: Floats | None = None) -> Floats:
