@@ -168,6 +168,12 @@ class Driver:
             if process.exitcode != -signal.SIGKILL:
                 raise self._failed(f"ended with {process.exitcode}", process)
 
+    def _nth(self, aim: Point | None) -> int:
+        """Not always the first time; where a mechanism is broken, the first is red enough."""
+        if self.plan.breaks is not None:
+            return 1
+        return self._dice.randint(1, 3 if aim in (Point.BETWEEN_PARTS, Point.MID_STREAM) else 6)
+
     def _start(self, aim: Point | None) -> tuple[BaseProcess, asyncio.Event]:
         self._lives += 1
         plan = BotPlan(
@@ -177,7 +183,7 @@ class Driver:
             log=self._log,
             key_window_s=self.plan.manners.key_window_s,
             point=aim,
-            nth=self._dice.randint(1, 3 if aim in (Point.BETWEEN_PARTS, Point.MID_STREAM) else 6),
+            nth=self._nth(aim),
             breaks=self.plan.breaks,
         )
         process = self._context.Process(target=run_bot, args=(plan,), daemon=True)
