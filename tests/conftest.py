@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
 from bot.store import Store, StoreSettings, make_engine
@@ -118,22 +118,42 @@ def clock() -> ManualClock:
 # ── databases ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database of this test's own, empty, on SQLite and on PostgreSQL; gone after the test."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/maodou.db"
-        return
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[URL]:
+    """A database of this run's own on the named server. Making and dropping one costs the server a checkpoint,
+    so it is done once; and what tests write may be lost with the machine."""
     server = make_url(postgres_url() or "").set(drivername="postgresql+psycopg")
     name = f"maodou_test_{os.getpid()}_{secrets.token_hex(4)}"
     admin = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with admin.connect() as connection:
         connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+        connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
     try:
-        yield server.set(drivername="postgresql", database=name).render_as_string(hide_password=False)
+        yield server.set(database=name)
     finally:
         with admin.connect() as connection:
             connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _empty(database: URL) -> None:
+    """Throw everything out, and whoever an earlier test left connected."""
+    engine = create_engine(database, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of this test's own, empty, on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/maodou.db"
+    database: URL = request.getfixturevalue("postgres")
+    _empty(database)
+    return database.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 @pytest.fixture
@@ -146,7 +166,7 @@ def store_settings(database_url: str) -> StoreSettings:
 def store(store_settings: StoreSettings) -> Iterator[Store]:
     """An open store with every table that the test has imported, on both databases."""
     engine = make_engine(store_settings)
-    all_tables().create_all(engine)
+    all_tables().create_all(engine, checkfirst=False)
     engine.dispose()
     opened = Store.open(store_settings)
     yield opened
