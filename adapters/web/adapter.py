@@ -105,6 +105,8 @@ class WebPlatform:
             await self.room.close()
 
     async def send(self, delivery: Delivery) -> str:
+        if delivery.room.id != self.room.room.id:
+            raise Undeliverable(f"there is no room {delivery.room.id} any more")
         content = delivery.content
         files: tuple[KeptFile, ...] = ()
         if content.audio is not None and not await self._is_sent(delivery.key):

@@ -20,8 +20,6 @@ FONTS = (
 )
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Noto Sans Mono", "Noto Sans Mono CJK SC", "monospace")
 
-_SCRIPTS = {"room": ("message.js", "room.js")}
-
 
 LEAF = gr.themes.Color(
     name="leaf",
@@ -50,12 +48,16 @@ def theme() -> gr.themes.Base:
 
 
 def page_head(versions: Mapping[str, str], page: str) -> str:
-    """The page's style sheets and script, named with their content's hash so that browsers may keep them."""
+    """The page's style sheets, named with their content's hash so that browsers may keep them."""
     sheets = "".join(
         f'<link rel="stylesheet" href="/static/{name}?v={versions[name]}">' for name in ("colours.css", f"{page}.css")
     )
-    script = "".join(f'<script src="/static/{name}?v={versions[name]}"></script>' for name in _SCRIPTS.get(page, ()))
-    return f'<link rel="icon" type="image/svg+xml" href="/favicon.ico">{sheets}{script}'
+    return f'<link rel="icon" type="image/svg+xml" href="/favicon.ico">{sheets}'
+
+
+def scripts(versions: Mapping[str, str], *names: str) -> str:
+    """Scripts for a component's ``head``: there, unlike in the page's, Gradio waits for them."""
+    return "".join(f'<script src="/static/{name}?v={versions[name]}"></script>' for name in names)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

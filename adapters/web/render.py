@@ -30,7 +30,7 @@ SOURCES_HEAD = re.compile(
 
 _SOURCE_LINE = re.compile(r"^[ \t]*(?:[-*][ \t]+)?(?:\[(\d{1,3})\]|(\d{1,3})[.)、])[ \t]*(.+)$")
 _URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+", re.IGNORECASE)
-_CITE = re.compile(r"\[(\d{1,3})\]")
+_CITE = re.compile(r"[ \t]*\[(\d{1,3})\]")
 _SCHEME = re.compile(r"^(?:https?://|mailto:)", re.IGNORECASE)
 _MEMBER_RULES = (
     "fence",
@@ -50,7 +50,6 @@ _MEMBER_RULES = (
 )
 _ANSWER_RULES = (*_MEMBER_RULES, "heading", "lheading", "hr", "table")
 _MOST_HIGHLIGHTED_CHARS = 20_000
-_MARK = "cite"
 
 Replace = Callable[[re.Match[str]], str]
 
@@ -60,7 +59,8 @@ class Markdown:
 
     def __init__(self, mentions: Mentions) -> None:
         mention = (mentions.pattern, lambda match: f'<span class="mention">{escape(match[0])}</span>')
-        cite = (_CITE, lambda match: f'<sup class="{_MARK}" data-n="{match[1]}">{match[1]}</sup>')
+        # A word joiner keeps the mark on the line of what it stands for.
+        cite = (_CITE, lambda match: f'&#8288;<sup class="cite" data-n="{match[1]}">{match[1]}</sup>')
         link = (_URL, _link)
         self._member = _parser(_MEMBER_RULES, (link, mention))
         self._ours = _parser(_ANSWER_RULES, (link, mention, cite))

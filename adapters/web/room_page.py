@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 
 from adapters.web import texts
-from adapters.web.look import page_head, theme
+from adapters.web.look import page_head, scripts, theme
 from adapters.web.members import WebMember
 from adapters.web.posting import Post
 from adapters.web.room import as_message_id
@@ -54,7 +54,7 @@ def mount_room(app: FastAPI, site: Site, versions: Mapping[str, str], uploads: P
 
     gr.mount_gradio_app(
         app,
-        make_room(site, uploads),
+        make_room(site, versions, uploads),
         "/room",
         auth_dependency=visitor,
         footer_links=[],
@@ -71,7 +71,7 @@ def mount_room(app: FastAPI, site: Site, versions: Mapping[str, str], uploads: P
     )
 
 
-def make_room(site: Site, uploads: Path) -> gr.Blocks:
+def make_room(site: Site, versions: Mapping[str, str], uploads: Path) -> gr.Blocks:
     blocks: gr.Blocks
 
     async def live(request: gr.Request) -> AsyncIterator[dict[str, Any]]:
@@ -121,6 +121,7 @@ def make_room(site: Site, uploads: Path) -> gr.Blocks:
             value={},
             html_template=SKELETON,
             js_on_load="window.maodou.room(element, props, watch)",
+            head=scripts(versions, "message.js", "room.js"),
             apply_default_css=False,
             elem_id="maodou-room",
         )

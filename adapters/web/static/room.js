@@ -4,6 +4,7 @@
   const { el, button, fill, day, avatar, message, thinking } = window.maodouMessage;
   const GROUP_S = 300;
   const NEAR_END_PX = 120;
+  const FIRST_WITHIN_MS = 20000;
   const DRAFT_KEY = "maodou-draft";
 
   const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
@@ -16,12 +17,17 @@
       this.target = null; // { kind: "reply" | "edit", id }
       this.draft = null; // { id, text }: the sending that is under way, or failed
       this.unread = 0;
+      this.follows = true; // whether the reader is at the end, and stays there
+      this.top = 0;
       this.heard = Date.now();
       this.find = (selector) => element.querySelector(selector);
       this.log = this.find(".log");
       this.lines = this.find(".lines");
       element.addEventListener("click", (event) => this.clicked(event));
-      this.log.addEventListener("scroll", () => this.atEnd() && this.calm());
+      this.log.addEventListener("scroll", () => this.scrolled());
+      const grown = new ResizeObserver(() => this.follows && this.toEnd("instant"));
+      grown.observe(this.log);
+      grown.observe(this.lines);
       this.find(".fresh").addEventListener("click", () => this.toEnd());
       document.addEventListener("visibilitychange", () => { if (!document.hidden) { this.listen(); if (this.atEnd()) this.calm(); } });
       window.addEventListener("online", () => this.listen());
@@ -39,8 +45,8 @@
       if (page.stopped) { this.lose(); return; }
       this.find(".lost").hidden = true;
       const first = this.page === null;
-      const stays = first || this.atEnd();
-      const other = !first && (this.page.language !== page.language || this.page.me.name !== page.me.name || this.page.mayAskWhy !== page.mayAskWhy);
+      const redrawn = (from) => JSON.stringify([from.language, from.me, from.mayAskWhy, from.mayManage]);
+      const other = !first && redrawn(this.page) !== redrawn(page);
       this.page = page;
       if (first || other) this.furnish();
       this.find(".present").textContent = fill(page.texts.present, { n: page.present.length });
@@ -48,7 +54,7 @@
       const fresh = this.place(page.messages, other);
       this.think(page.thinking);
       this.arrange();
-      if (stays || fresh.some((said) => said.author === page.me.id)) this.toEnd(first ? "instant" : "smooth");
+      if (this.follows || fresh.some((said) => said.author === page.me.id)) this.toEnd(first ? "instant" : "smooth");
       else if (fresh.length) this.find(".fresh").hidden = false;
       if (!first) this.notify(fresh);
     }
@@ -138,7 +144,14 @@
 
     atEnd() { return this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < NEAR_END_PX; }
 
+    // Only the reader's own way up ends the following: while it scrolls down by itself, it is not at the end either.
+    scrolled() {
+      if (this.atEnd()) { this.follows = true; this.calm(); } else if (this.log.scrollTop < this.top) this.follows = false;
+      this.top = this.log.scrollTop;
+    }
+
     toEnd(behavior = "smooth") {
+      this.follows = true;
       requestAnimationFrame(() => this.log.scrollTo({ top: this.log.scrollHeight, behavior }));
       this.find(".fresh").hidden = true;
     }
@@ -154,7 +167,8 @@
     // ── the line to the server ───────────────────────────────────────────────────────────────────────
 
     listen() {
-      if (this.page && Date.now() - this.heard > 2000 * this.page.heartbeatS) this.lose();
+      const patience = this.page ? 2000 * this.page.heartbeatS : FIRST_WITHIN_MS;
+      if (Date.now() - this.heard > patience) this.lose();
     }
 
     async lose() {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from adapters.web.posting import Posting
 from adapters.web.settings import WebSettings
 from bot.delivery import Button, Content
 from bot.errors import Undeliverable, UsageError
-from bot.event import Member, Role
+from bot.event import Member, Role, Room
 from bot.ports import Platform, SystemClock
 from tests.adapters.web.rooms import Inbox, delivery, join, say
 
@@ -35,6 +36,19 @@ async def test_sends_at_once_under_one_key_are_one_message(platform: WebPlatform
     room = platform.room.room
     ids = await asyncio.gather(*(platform.send(delivery(room, "one")) for _ in range(8)))
     assert len(set(ids)) == 1
+
+
+async def test_without_its_key_a_second_attempt_would_be_a_second_message(
+    platform: WebPlatform, posting: Posting
+) -> None:
+    """The twin of the test above: it is the key that makes one message of two attempts."""
+    one = delivery(platform.room.room, "one")
+    assert await platform.send(one) != await platform.send(replace(one, key="another"))
+
+
+async def test_a_room_that_is_no_more_cannot_be_delivered_to(platform: WebPlatform, posting: Posting) -> None:
+    with pytest.raises(Undeliverable):
+        await platform.send(delivery(Room("web", "gone"), "hello?"))
 
 
 async def test_find_tells_what_was_sent(platform: WebPlatform, posting: Posting) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from adapters.web.adapter import WebPlatform
+from adapters.web.messages import Draft
 from adapters.web.posting import Post, Posting
 from adapters.web.settings import WebSettings
 from bot.errors import MemberError, StoreError
@@ -85,6 +87,17 @@ async def test_a_death_before_the_commit_loses_nothing(platform: WebPlatform, po
     assert len(shown(platform)) == 1
     await say(posting, anna, "do not lose me", draft="d1")  # the browser, which heard nothing, sends it again
     assert len(inbox.of("said")) == 1
+
+
+async def test_called_taken_too_early_it_would_be_lost(
+    platform: WebPlatform, posting: Posting, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin of the test above: it is the mark, set after the commit alone, that the next life goes by."""
+    anna = await join(platform, "Anna")
+    monkeypatch.setattr("adapters.web.posting.Draft", partial(Draft, taken=True))
+    await say(posting, anna, "lost", draft="d1")
+    assert await posting.take_untaken() == 0
+    assert inbox.of("said") == []
 
 
 async def test_a_death_after_the_commit_says_nothing_twice(
