@@ -25,6 +25,7 @@ _BLOCKS = {
 }
 _BLOCKS |= {"figcaption", "figure", "footer", "header", "hr", "main", "ol", "p", "section", "summary", "table", "tbody"}
 _BLOCKS |= {"tfoot", "thead", "ul"}
+_TABLE_PARTS = ("thead", "tbody", "tfoot")
 _SPACE = re.compile(r"\s+")
 MAX_NESTING = 1_000
 """Parsing takes time in proportion to the square of the nesting, as the HTML standard is written."""
@@ -111,6 +112,21 @@ def _walk(node: LexborNode, out: list[str], depth: int) -> None:
             _element(child, tag, out, depth)
 
 
+def _table(table: LexborNode) -> str:
+    """As a Markdown table; the first row is its head. A table within a cell is read as the cell's text."""
+    parts = [row for part in _children(table) for row in (_children(part) if part.tag in _TABLE_PARTS else (part,))]
+    rows = [[_cell(cell) for cell in _children(row) if cell.tag in ("th", "td")] for row in parts if row.tag == "tr"]
+    rows = [row for row in rows if any(row)]
+    before = [_inline(part.text()) for part in _children(table) if part.tag == "caption"]
+    if rows:
+        rows.insert(1, ["---"] * len(rows[0]))
+    return "\n".join([*before, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _cell(cell: LexborNode) -> str:
+    return _inline(cell.text(separator=" ")).replace("|", "\\|")
+
+
 def _element(node: LexborNode, tag: str, out: list[str], depth: int) -> None:
     if len(tag) == 2 and tag[0] == "h" and tag[1] in "123456":
         out.append(f"\n\n{'#' * int(tag[1])} {_inline(node.text())}\n\n")
@@ -125,9 +141,8 @@ def _element(node: LexborNode, tag: str, out: list[str], depth: int) -> None:
     elif tag == "li":
         out.append("\n- ")
         _walk(node, out, depth + 1)
-    elif tag == "tr":
-        cells = [_inline(cell.text()).replace("|", "\\|") for cell in _children(node) if cell.tag in ("th", "td")]
-        out.append(f"\n| {' | '.join(cells)} |")
+    elif tag == "table":
+        out.append(f"\n\n{_table(node)}\n\n")
     elif tag == "img":
         out.append(_inline(node.attributes.get("alt")))
     elif tag in _BLOCKS:

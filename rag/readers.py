@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from bot.texts import Text
-from rag.fences import stretches
 from rag.html import Tangled, html_to_markdown
+from rag.markdown import plain_markdown
 from search.normalise import visible
 
-VERSION = 1
+VERSION = 2
 """Part of every document's hash: raise it when the same bytes read differently, and they are read again."""
 
 
@@ -201,57 +200,14 @@ def _guessed(data: bytes) -> str:
     raise Refused(Refusal.BINARY if is_binary(sample) else Refusal.ENCODING)
 
 
-_TAG = re.compile(r"<!--|<([A-Za-z]\w*)([^<>]{0,2000})>")
-_UNSEEN_TAGS = frozenset({"script", "style", "template", "noscript"})
-_HIDING = re.compile(r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden|\shidden(?![\w-])", re.IGNORECASE)
-_VOID = frozenset(
-    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
-)
-
-
-def _markdown(text: str) -> str:
-    """Markdown without what a rendered page would not show; code fences stay as they are."""
-    return "".join(stretch if fenced else _shown(stretch) for stretch, fenced in stretches(text))
-
-
-def _shown(text: str) -> str:
-    """``text`` without comments, scripts and hidden elements; one that never ends hides the rest, as in a browser.
-
-    By hand and forward only: a regular expression over whole elements takes quadratic time where none of them ends.
-    """
-    kept: list[str] = []
-    lower: str | None = None
-    position = 0
-    while (tag := _TAG.search(text, position)) is not None:
-        name = (tag[1] or "").lower()
-        if name and name not in _UNSEEN_TAGS and not _HIDING.search(tag[2]):
-            kept.append(text[position : tag.end()])
-            position = tag.end()
-            continue
-        kept.append(text[position : tag.start()])
-        position = tag.end()
-        if name in _VOID:
-            continue
-        lower = text.lower() if lower is None else lower
-        ending = "-->" if not name else f"</{name}"
-        found = lower.find(ending, position)
-        closed = text.find(">", found) if found >= 0 else -1
-        if closed < 0:
-            position = len(text)
-            break
-        position = closed + 1
-    kept.append(text[position:])
-    return "".join(kept)
-
-
 def _plain(text: str) -> str:
     return text
 
 
 READERS: Mapping[str, Callable[[str], str]] = {
-    ".md": _markdown,
-    ".markdown": _markdown,
-    ".mdx": _markdown,
+    ".md": plain_markdown,
+    ".markdown": plain_markdown,
+    ".mdx": plain_markdown,
     ".txt": _plain,
     ".text": _plain,
     ".rst": _plain,

@@ -102,6 +102,30 @@ def test_what_a_page_hides_is_not_read(hidden: str) -> None:
     assert html_to_markdown(f"<body><p>shown</p>{hidden}</body>") == "shown"
 
 
+def test_html_in_markdown_becomes_markdown() -> None:
+    text = (
+        "<h1 align=center>Beans <b>grow</b></h1>\n<p><img src=x alt=badge><a href='y'>Home</a></p>\n"
+        "<table><thead><tr><th>Device<br>kind</th><th>ncnn</th></tr></thead>"
+        "<tr><td>CPU</td><td><sub>yes</sub></td></tr></table>\n"
+        "<details><summary>More</summary>\nfolded\n</details>\n"
+    )
+    read = text_of("a.md", text.encode())
+    assert "# Beans grow\n" in read
+    assert "| Device kind | ncnn |\n| --- | --- |\n| CPU | yes |" in read
+    assert "Home" in read
+    assert "<" not in read
+    assert " ".join(read.split()).endswith("| CPU | yes | More folded")
+
+
+def test_what_only_looks_like_a_tag_stays() -> None:
+    text = "Run `<b>deploy</b>` with <config> and List<String>, 1 < 2 > 0.\n\n```html\n<p>code</p>\n```\n"
+    assert text_of("a.md", text.encode()) == text
+
+
+def test_a_table_that_never_ends_loses_no_text() -> None:
+    assert "beans" in text_of("a.md", b"<table><tr><td>beans\n")
+
+
 def test_a_page_keeps_its_headings_code_lists_and_tables() -> None:
     page = (
         "<title>T</title><h1>Set <b>up</b></h1><p>First <code>pip</code>,\n then run.</p><pre>a\n  b ``` c</pre>"
@@ -111,7 +135,7 @@ def test_a_page_keeps_its_headings_code_lists_and_tables() -> None:
     assert text.startswith("# Set up\n\nFirst `pip`, then run.")
     assert "````\na\n  b ``` c\n````" in text
     assert "- one\n- two" in text
-    assert "| k | v\\|w |" in text
+    assert "| k | v\\|w |\n| --- | --- |" in text
     assert "a bean" in text
 
 
