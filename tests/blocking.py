@@ -27,8 +27,8 @@ MAY_BLOCK: tuple[tuple[str, str, str, str], ...] = (
     ),
     (
         "*",
-        "adapters/web/server.py",
-        "make_app",
+        "adapters/web/look.py",
+        "made_apart",
         "on a loop of its own in a thread of its own, which serves nobody: Gradio wants one to be made in",
     ),
     (

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from html import escape
+from typing import TypeVar
 
 import gradio as gr
+from fastapi import FastAPI
+from starlette.requests import Request
+
+T = TypeVar("T")
+Visitor = Callable[[Request], Awaitable[str | None]]
+"""Who asks for a page: a name for Gradio, or None for nobody it may answer."""
 
 FONTS = (
     "system-ui",
@@ -45,6 +53,37 @@ def theme() -> gr.themes.Base:
         font_mono=list(MONO),
         radius_size=gr.themes.sizes.radius_lg,
     )
+
+
+def mount(app: FastAPI, blocks: gr.Blocks, path: str, visitor: Visitor, *, head: str, max_file_bytes: int) -> None:
+    """Put a Gradio page into the site, with everything shut that is not the page itself."""
+    gr.mount_gradio_app(
+        app,
+        blocks,
+        path,
+        auth_dependency=visitor,
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        max_file_size=max_file_bytes,
+        allowed_paths=[],
+        ssr_mode=False,
+        pwa=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        theme=theme(),
+        head=head,
+    )
+
+
+def made_apart(make: Callable[[], T]) -> T:
+    """What ``make`` makes, in this thread and within a loop that serves nobody: where none runs, each part of
+    Gradio makes one and leaves it open. Slow: call it in a thread without a loop."""
+
+    async def made() -> T:
+        return make()
+
+    return asyncio.run(made())
 
 
 def page_head(versions: Mapping[str, str], page: str) -> str:

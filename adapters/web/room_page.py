@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 
 from adapters.web import texts
-from adapters.web.look import page_head, scripts, theme
+from adapters.web.look import mount, page_head, scripts
 from adapters.web.members import WebMember
 from adapters.web.posting import Post
 from adapters.web.room import as_message_id
@@ -52,23 +52,9 @@ def mount_room(app: FastAPI, site: Site, versions: Mapping[str, str], uploads: P
         member = await site.member(request)
         return member.id if member is not None else None
 
-    gr.mount_gradio_app(
-        app,
-        make_room(site, versions, uploads),
-        "/room",
-        auth_dependency=visitor,
-        footer_links=[],
-        run_history=False,
-        show_error=False,
-        max_file_size=site.settings.max_file_bytes,
-        allowed_paths=[],
-        ssr_mode=False,
-        pwa=False,
-        enable_monitoring=False,
-        mcp_server=False,
-        theme=theme(),
-        head=page_head(versions, "room"),
-    )
+    blocks = make_room(site, versions, uploads)
+    head = page_head(versions, "room")
+    mount(app, blocks, "/room", visitor, head=head, max_file_bytes=site.settings.max_file_bytes)
 
 
 def make_room(site: Site, versions: Mapping[str, str], uploads: Path) -> gr.Blocks:

@@ -8,7 +8,7 @@ import errno
 import hashlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -133,14 +133,6 @@ def uploads_in(folder: Path) -> Path:
 
 def make_app(site: Site, folder: Path) -> FastAPI:
     """The whole site. Slow, because it imports Gradio: call it in a thread without a loop."""
-
-    async def make() -> FastAPI:
-        return _join(site, folder)
-
-    return asyncio.run(make())  # where no loop runs, each part of Gradio makes one and leaves it open
-
-
-def _join(site: Site, folder: Path) -> FastAPI:
     os.environ |= {
         "GRADIO_ANALYTICS_ENABLED": "False",
         # Else a table of all events is made with pandas after each of them, for a page that is not served.
@@ -150,21 +142,34 @@ def _join(site: Site, folder: Path) -> FastAPI:
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
-    from adapters.web.console_page import mount_console
+    from adapters.web.look import made_apart
+
+    return made_apart(lambda: _join(site, folder))
+
+
+def _join(site: Site, folder: Path) -> FastAPI:
+    from adapters.web.console_page import ConsoleDoor, Consoles
     from adapters.web.room_page import mount_room
 
     versions = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:10] for path in STATIC.iterdir()}
     pages = Pages(site, versions)
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    consoles = Consoles(site, versions)
+    app = FastAPI(lifespan=lambda app: _closing(consoles.close), docs_url=None, redoc_url=None, openapi_url=None)
     add_api(app, site)
     app.include_router(page_routes(site, pages))
     app.mount("/static", StaticFiles(directory=STATIC))
     _add_icons(app)
     mount_room(app, site, versions, uploads_in(folder))
-    mount_console(app, site, versions)
+    app.add_middleware(ConsoleDoor, consoles=consoles)
     app.add_middleware(Doors, site=site, pages=pages)
     app.add_middleware(Gate, hosts=_hosts(site.settings), public_host=urlsplit(site.settings.public_url).netloc)
     return app
+
+
+@contextlib.asynccontextmanager
+async def _closing(close: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    yield
+    await close()
 
 
 def _add_icons(app: FastAPI) -> None:
