@@ -50,6 +50,12 @@ _BOILERPLATE = re.compile(
     r"|(?:[-*+]|\d+\.)[ \t]+\[[^\]]*\]\(#[^)]*\)"  # a line of a table of contents
     r")[ \t]*$"
 )
+_NOT_SHOWN = re.compile(
+    r"!\[[^\]]*\]\(|<!--|-->"
+    r"|</?(?:a|br|center|details|div|font|h\d|iframe|img|li|ol|p|script|span|style|su[bp]|summary|table|t[dhr]|ul)\b",
+    re.IGNORECASE,
+)
+"""Images and HTML within a line: what they show is not in the text, and what they fetch nobody has checked."""
 _SENTENCE_END = re.compile(r"[。！？；]+[”』」）)\]]*|[.!?]+[\"')\]]*(?=\s)|\n(?=[ \t]*\n)")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|Fig|Eq|Sec|No|al|Dr|Mr|Ms)|\b[A-Z])\.$")
 
@@ -63,9 +69,16 @@ class _Line:
 
 def pieces(text: str) -> list[Piece]:
     """The pieces of a passage in their order; they do not overlap."""
+    return [
+        piece
+        for piece in _pieces(text)
+        if piece.kind is Kind.CODE or not _NOT_SHOWN.search(text, piece.start, piece.end)
+    ]
+
+
+def _pieces(text: str) -> list[Piece]:
     found: list[Piece] = []
-    lines = [_Line(match.start(), match.end(), match.group()) for match in re.finditer(r"[^\n]*", text)]
-    lines = [line for number, line in enumerate(lines) if line.text or number + 1 < len(lines)]
+    lines = [_Line(match.start(), match.end(1), match[1]) for match in re.finditer(r"([^\n]*)(?:\n|$)", text)]
     at, section, block = _after_front_matter(lines), 0, 0
     while at < len(lines):
         line = lines[at]
@@ -92,7 +105,8 @@ def pieces(text: str) -> list[Piece]:
             at = end
         elif _ITEM.match(line.text):
             end = _item_end(lines, at)
-            found.append(_stripped(text, line.start, lines[end - 1].end, Kind.ITEM, _same_list(found, block), section))
+            number = _list_number(text, found, line.start, block)
+            found.append(_stripped(text, line.start, lines[end - 1].end, Kind.ITEM, number, section))
             at = end
         else:
             end = _paragraph_end(lines, at)
@@ -158,9 +172,11 @@ def _item_end(lines: list[_Line], at: int) -> int:
     return at
 
 
-def _same_list(found: list[Piece], block: int) -> int:
+def _list_number(text: str, found: list[Piece], start: int, block: int) -> int:
     """Items that follow one another are one list, blank lines between them or not."""
-    return found[-1].block if found and found[-1].kind is Kind.ITEM and found[-1].block == block - 1 else block
+    if found and found[-1].kind is Kind.ITEM and not text[found[-1].end : start].strip():
+        return found[-1].block
+    return block
 
 
 def _stripped(text: str, start: int, end: int, kind: Kind, block: int, section: int) -> Piece:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.ports import Citation, Judgement, Passage, Question, Sentence
 from bot.texts import Text
@@ -28,7 +28,7 @@ MAX_SECOND_CHARS = 240
 
 HEADING_SHARE = 0.6
 """What a word in the heading counts, against one in the piece itself."""
-RANK_SHARE = 0.85
+RANK_SHARE = 0.8
 """What the next passage in rank counts, against the one before."""
 SECOND_SHARE = 0.6
 """A second passage is shown when its best run has this share of the first one's score, and a new word."""
@@ -96,9 +96,22 @@ class _Scored:
 
     @classmethod
     def of(cls, passage: Passage) -> _Scored:
-        cut = [piece for piece in pieces(passage.text) if piece.end - piece.start <= MAX_PIECE_CHARS]
+        cut: list[Piece] = []
+        breaks = 0
+        for piece in pieces(passage.text):
+            if piece.end - piece.start > MAX_PIECE_CHARS:
+                if cut and _announces(passage.text, cut[-1]):
+                    cut.pop()
+                breaks += 1  # nothing runs on over what is left out
+            else:
+                cut.append(replace(piece, section=piece.section + breaks))
         words = [frozenset(tokens(passage.text[piece.start : piece.end])) for piece in cut]
         return cls(passage.text, cut, words, frozenset(tokens(f"{passage.heading} {passage.source}")))
+
+
+def _announces(text: str, piece: Piece) -> bool:
+    """Whether a piece ends in a colon."""
+    return piece.kind is not Kind.CODE and text[piece.start : piece.end].rstrip("*_ ").endswith((":", "："))
 
 
 def _weights(question: str, scored: Sequence[_Scored]) -> dict[str, float]:
@@ -144,16 +157,23 @@ def _length_share(chars: int) -> float:
 
 
 def _shape_share(scored: _Scored, first: int, last: int) -> float:
-    """A run that announces something („as follows:“) without it, or starts amid a list, reads badly."""
+    """A run reads badly that announces something (“as follows:”) without it, begins amid a list or with the listing
+    that the sentence before it announced, or ends before the list does."""
     share = 1.0
-    ending = scored.text[scored.pieces[last].start : scored.pieces[last].end].rstrip("*_ ")
-    if ending.endswith((":", "：")):
+    opening, before = scored.pieces[first], scored.pieces[first - 1] if first else None
+    if before is not None and before.section == opening.section:
+        if opening.kind is Kind.CODE or _announces(scored.text, before):
+            share *= 0.8
+        elif before.block == opening.block:
+            share *= 0.93
+    following = scored.pieces[last + 1] if last + 1 < len(scored.pieces) else None
+    if following is not None and following.block == scored.pieces[last].block and following.kind is Kind.ITEM:
+        share *= 0.8 if scored.pieces[first].block != following.block else 0.95
+    code_follows = following is not None and following.kind is Kind.CODE and scored.pieces[last].kind is not Kind.CODE
+    if _announces(scored.text, scored.pieces[last]) or (
+        code_follows and following is not None and following.section == opening.section
+    ):
         share *= 0.6
-    before = scored.pieces[first - 1] if first else None
-    if before is not None and before.block == scored.pieces[first].block and scored.pieces[first].kind is Kind.ITEM:
-        share *= 0.93
-    if scored.pieces[first].kind is Kind.CODE and first:
-        share *= 0.9
     return share
 
 

@@ -21,7 +21,7 @@ _ASKS_ZH = re.compile(
 _ASKS_EN = re.compile(
     r"\b(?:how|what|which|who|whom|whose|where|when|why)(?:'s|'re|'d)?\b|"
     r"\b(?:can|could|may|might|should|would|will|shall|do|does|did|is|are|was|were|has|have|am)(?:n't)?\s+"
-    r"(?:i|we|you|it|this|that|there|these|those|they|he|she|anyone|anybody|someone|somebody|the|an?|any|my|your)\b|"
+    r"(?:i|we|you|it|this|that|there|these|those|they|he|she|anyone|anybody|someone|somebody)\b|"
     r"(?:^|[.!?:;\n]\s*)(?:(?:hi|hey|hello|so|and|but|also|please)[,\s]+)?"
     r"(?:can|could|should|would|will|do|does|did|is|are|was|were|has|have)(?:n't)?\s+\w+|"
     r"\b(?:help|issue|problem|error|exception|traceback|fail(?:s|ed|ing|ure)?|crash(?:es|ed)?|stuck|"
