@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from bot.errors import MaodouError, UsageError
-from maodou import kb
+from maodou import connect, kb
 
 app = typer.Typer(
     name="maodou",
@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(kb.app, name="kb")
+app.add_typer(connect.app, name="connect")
 db = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(db, name="db")
 

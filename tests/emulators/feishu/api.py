@@ -26,6 +26,23 @@ NOT_IN_CHAT = 230002
 NOT_THE_SENDER = 230012
 APP_UNKNOWN = 10003
 
+ALL_MESSAGES = "im:message.group_msg"
+SCOPES = (
+    "im:message:send_as_bot",
+    "im:message.p2p_msg:readonly",
+    "im:message.group_at_msg:readonly",
+    ALL_MESSAGES,
+    "im:message:readonly",
+    "im:message:update",
+    "im:message:recall",
+    "im:message.reactions:read",
+    "im:message.reactions:write_only",
+    "im:chat:readonly",
+    "im:resource",
+    "cardkit:card:write",
+)
+"""What the app was granted, unless a fault takes it away."""
+
 Endpoint = Callable[[web.Request, dict[str, Any]], Awaitable["dict[str, Any] | web.StreamResponse"]]
 
 
@@ -57,6 +74,7 @@ class Api:
         return [
             web.post("/open-apis/auth/v3/tenant_access_token/internal", self._token),
             web.get("/open-apis/bot/v3/info", self.call(self._bot_info)),
+            web.get("/open-apis/application/v6/scopes", self.call(self._scopes)),
             web.get("/open-apis/im/v1/chats/{chat_id}", self.call(self._chat, "im:chat:readonly")),
             web.get("/open-apis/im/v1/chats/{chat_id}/members", self.call(self._members, "im:chat:readonly")),
         ]
@@ -152,6 +170,10 @@ class Api:
     async def _bot_info(self, request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
         bot = self.world.bot
         return {"bot": {"activate_status": 2, "app_name": bot.name, "open_id": bot.open_id}}
+
+    async def _scopes(self, request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
+        missing = self.faults.missing_scopes
+        return {"scopes": [{"scope_name": name, "grant_status": 2 if name in missing else 1} for name in SCOPES]}
 
     async def _chat(self, request: web.Request, body: dict[str, Any]) -> dict[str, Any]:
         chat = self.chat_of(request.match_info["chat_id"])

@@ -35,6 +35,7 @@ class Faults:
     ``duplicates``: every event is pushed this many times more, at once.
     ``swap_next``: the next event waits until the one after it was pushed.
     ``fragments``: an event is pushed in this many frames.
+    ``missing_scopes``, ``missing_events``: what the app was not granted, and what it is not subscribed to.
     ``endpoint_refusals``: the next so many connection requests fail with ``endpoint_code``.
     """
 
@@ -49,6 +50,7 @@ class Faults:
     endpoint_code: int = 1
     refusals: list[Refusal] = field(default_factory=list)
     missing_scopes: set[str] = field(default_factory=set)
+    missing_events: set[str] = field(default_factory=set)
 
     def refuse(
         self,

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from tests.emulators.feishu.api import Api
+from tests.emulators.feishu.api import ALL_MESSAGES, Api
 from tests.emulators.feishu.cards import Cards
 from tests.emulators.feishu.connection import LongConnections
 from tests.emulators.feishu.events import Events
@@ -26,6 +26,7 @@ from tests.emulators.feishu.files import Files
 from tests.emulators.feishu.limits import Limits
 from tests.emulators.feishu.messages import Messages
 from tests.emulators.feishu.redelivery import Redelivery, Told
+from tests.emulators.feishu.registration import Registration
 from tests.emulators.feishu.webhook import Webhook
 from tests.emulators.feishu.world import Chat, Person, Post, World
 
@@ -73,6 +74,7 @@ class Feishu:
         self.api = Api(self.world, self.secret, self.limits, self.faults)
         self.connections = LongConnections(self.app_id, self.secret, self.limits, self.faults)
         self.webhook = Webhook(encrypt_key, token, self.limits)
+        self.registration = Registration(self.app_id, self.secret)
         self._events = Events(self.world, token)
         self.mode = mode
         push = self.connections.push if mode == "long_connection" else self.webhook.push
@@ -100,7 +102,14 @@ class Feishu:
 
     async def _open(self) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
-        for part in (self.api, Messages(self.api), Cards(self.api), Files(self.api), self.connections):
+        for part in (
+            self.api,
+            Messages(self.api),
+            Cards(self.api),
+            Files(self.api),
+            self.connections,
+            self.registration,
+        ):
             app.add_routes(part.routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
@@ -198,11 +207,18 @@ class Feishu:
                 reply_to=reply_to,
                 in_thread=in_thread or bool(reply_to is not None and reply_to.thread_id),
             )
-            if tell and chat.has_bot:
+            if tell and chat.has_bot and self._hears(chat, post):
                 self.redelivery.tell(self._events.said(post, chat, person))
             return post
 
         return self._do(change)
+
+    def _hears(self, chat: Chat, post: Post) -> bool:
+        """Without the subscription the app is told nothing; without the scope for all messages, of mentions only."""
+        if "im.message.receive_v1" in self.faults.missing_events:
+            return False
+        mentioned = any(entry["id"]["open_id"] == self.bot.open_id for entry in post.mentions)
+        return chat.mode == "p2p" or mentioned or ALL_MESSAGES not in self.faults.missing_scopes
 
     def upload(self, name: str, content: bytes, kind: str = "file") -> str:
         """A member's file; returns its key, for ``post``."""
