@@ -79,7 +79,7 @@ class FeishuPlatform:
         self._watchdog = Watchdog(settings, self._new_connection)
         self._webhook: Webhook | None = None
         self._turns = Turns()
-        self._signs: OrderedDict[str, str] = OrderedDict()  # question -> our reaction on it
+        self._signs: OrderedDict[str, str] = OrderedDict()  # question -> our reaction on it; "" once it was answered
         self._errands: set[asyncio.Task[None]] = set()
         self._trouble: str | None = "Feishu is not connected yet."
 
@@ -258,19 +258,26 @@ class FeishuPlatform:
         return Role.ADMIN if member.id in (chat.get("user_manager_id_list") or []) else Role.MEMBER
 
     async def thinking(self, room: Room, message_id: str) -> None:
-        """A typing reaction on the question; it goes when the answer comes."""
+        """A typing reaction on the question; it goes when the answer comes. Not waited for: whoever asks for it may
+        be cancelled while it is on its way, and then nobody would take it off again."""
+        self._run_errand(self._put_sign_on(message_id))
+
+    async def _put_sign_on(self, message_id: str) -> None:
         body = {"reaction_type": {"emoji_type": THINKING}}
         try:
             made = await self.api.call("POST", f"{_message(message_id)}/reactions", body)
         except PlatformError as error:
             log.debug("feishu.no_sign", message=message_id, why=str(error))
             return
-        self._signs[message_id] = str(made.get("reaction_id") or "")
-        while len(self._signs) > MAX_SIGNS:
-            self._signs.popitem(last=False)
+        answered = message_id in self._signs
+        _note(self._signs, message_id, str(made.get("reaction_id") or ""))
+        if answered:
+            await self._take_sign_off(message_id)
 
     async def _take_sign_off(self, message_id: str) -> None:
-        reaction = self._signs.pop(message_id, None)
+        """The answer is there. A sign that comes later sees by the empty note that it came too late."""
+        reaction = self._signs.get(message_id)
+        _note(self._signs, message_id, "")
         if reaction:
             with contextlib.suppress(PlatformError):  # it is decoration
                 await self.api.call("DELETE", f"{_message(message_id)}/reactions/{quote(reaction, safe='')}")
@@ -293,6 +300,12 @@ class FeishuPlatform:
 
 def _message(message_id: str) -> str:
     return f"{MESSAGES}/{quote(message_id, safe='')}"
+
+
+def _note(notes: OrderedDict[str, str], key: str, value: str) -> None:
+    notes[key] = value
+    while len(notes) > MAX_SIGNS:
+        notes.popitem(last=False)
 
 
 def _file_name(attachment: Attachment, key: str) -> str:

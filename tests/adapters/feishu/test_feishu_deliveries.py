@@ -174,6 +174,18 @@ async def test_words_for_a_topic_that_answer_nothing_stay_in_it(bot: Running, an
     assert shown.thread_id == root.thread_id
 
 
+async def test_the_sign_goes_whichever_comes_first_it_or_the_answer(bot: Running, group: Chat, ann: Person) -> None:
+    room = Room("feishu", group.id)
+    post = bot.feishu.say(group, ann, "一", tell=False)
+    await bot.platform.thinking(room, post.id)
+    await bot.until(lambda: post.reactions)
+    await bot.platform.send(delivery(room, "答", post.id))
+    await bot.until(lambda: not post.reactions)
+    await bot.platform.thinking(room, post.id)  # it overtook nobody: the answer is there
+    await bot.until(lambda: sum(call.startswith("DELETE") for call in bot.feishu.api.calls) == 2)
+    assert not post.reactions
+
+
 # ── buttons ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
