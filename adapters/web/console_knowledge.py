@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,6 @@ def knowledge_tab(blocks: gr.Blocks, site: Site, desk: KnowledgeDesk, say: Say, 
     base = gr.Dropdown(label=say(_BASE), choices=[], interactive=True, elem_id="kb-base")
     told = gr.Markdown(elem_id="kb-told")
     documents_shown = gr.HTML(apply_default_css=False, elem_id="kb-documents")
-    headers = [say(column) for column in _COLUMNS]
     with gr.Row():
         with gr.Column():
             gr.Markdown(say(_ADD_HEAD))
@@ -63,21 +63,7 @@ def knowledge_tab(blocks: gr.Blocks, site: Site, desk: KnowledgeDesk, say: Say, 
             sure = gr.Checkbox(label=say(_SURE), elem_id="kb-sure")
             remove_base = gr.Button(say(_REMOVE_BASE), variant="stop", elem_id="kb-remove-base")
 
-    async def look(chosen: str | None, said: str = "") -> tuple[Any, Any, str, Any, Any]:
-        bases = {each.name: each for each in await desk.bases()}
-        name = chosen if chosen in bases else next(iter(bases), None)
-        documents = await desk.documents(name) if name is not None else ()
-        about = say(_EMPTY)
-        if name is not None:
-            shown = bases[name]
-            about = say(_COUNT, documents=shown.documents, passages=shown.passages, note=shown.note)
-        return (
-            gr.update(choices=list(bases), value=name),
-            gr.update(choices=list(bases), value=name or "default"),
-            f"{said}\n\n{about}".strip(),
-            table(headers, [_row(each) for each in documents]),
-            gr.update(choices=[each.source for each in documents], value=None),
-        )
+    look = partial(_look, desk, say)
 
     async def show(chosen: str | None, request: gr.Request) -> tuple[Any, ...]:
         return await look(chosen)
@@ -106,6 +92,23 @@ def knowledge_tab(blocks: gr.Blocks, site: Site, desk: KnowledgeDesk, say: Say, 
     add.click(guard(put), [into, files], [*shown, files], **QUIET)
     remove.click(guard(take), [base, document], shown, **QUIET)
     remove_base.click(guard(take_base), [base, sure], [*shown, sure], **QUIET)
+
+
+async def _look(desk: KnowledgeDesk, say: Say, chosen: str | None, said: str = "") -> tuple[Any, Any, str, Any, Any]:
+    bases = {each.name: each for each in await desk.bases()}
+    name = chosen if chosen in bases else next(iter(bases), None)
+    documents = await desk.documents(name) if name is not None else ()
+    about = say(_EMPTY)
+    if name is not None:
+        shown = bases[name]
+        about = say(_COUNT, documents=shown.documents, passages=shown.passages, note=shown.note)
+    return (
+        gr.update(choices=list(bases), value=name),
+        gr.update(choices=list(bases), value=name or "default"),
+        f"{said}\n\n{about}".strip(),
+        table([say(column) for column in _COLUMNS], [_row(each) for each in documents]),
+        gr.update(choices=[each.source for each in documents], value=None),
+    )
 
 
 def _row(document: Document) -> list[Any]:

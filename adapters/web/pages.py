@@ -65,11 +65,40 @@ class Pages:
 
 def page_routes(site: Site, pages: Pages) -> APIRouter:
     router = APIRouter(default_response_class=HTMLResponse)
+    _add_joining(router, site, pages)
+    _add_operating(router, site, pages)
 
     @router.get("/")
     async def home(request: Request) -> Response:
         return RedirectResponse("/room/" if await site.member(request) else "/join", 303)
 
+    @router.get("/language")
+    async def choose_language(request: Request, to: str, back: str = "/") -> Response:
+        response = RedirectResponse(back if back in {"/", "/join", "/room/", "/console/"} else "/", 303)
+        if to in ("zh", "en"):
+            _set_cookie(site, response, LANGUAGE_COOKIE, to, site.settings.session_days * DAY_S)
+        return response
+
+    @router.get("/files/{ref}/{name}")
+    async def file(request: Request, ref: str, name: str) -> Response:
+        if await site.member(request) is None:
+            return pages.notice(request, texts.NOT_A_MEMBER.in_language(site.language(request)), 401)
+        path = await asyncio.to_thread(site.room.files.path, ref)
+        if path is None:
+            return pages.notice(request, texts.NOT_HERE.in_language(site.language(request)), 404)
+        return _serve(path, tidy_file_name(name))
+
+    @router.get("/healthz")
+    async def healthz() -> JSONResponse:
+        parts = dict(site.desks.health()) if site.desks.health is not None else {}
+        wrong = {name: why for name, why in parts.items() if why is not None}
+        answer = {"status": "red" if wrong else "green", "parts": {name: why or "ok" for name, why in parts.items()}}
+        return JSONResponse(answer, 503 if wrong else 200, {"Cache-Control": "no-store"})
+
+    return router
+
+
+def _add_joining(router: APIRouter, site: Site, pages: Pages) -> None:
     @router.get("/join")
     async def join_page(request: Request) -> Response:
         return pages.join(request, member=await site.member(request))
@@ -97,13 +126,8 @@ def page_routes(site: Site, pages: Pages) -> APIRouter:
         )
         return response
 
-    @router.get("/language")
-    async def choose_language(request: Request, to: str, back: str = "/") -> Response:
-        response = RedirectResponse(back if back in {"/", "/join", "/room/", "/console/"} else "/", 303)
-        if to in ("zh", "en"):
-            _set_cookie(site, response, LANGUAGE_COOKIE, to, site.settings.session_days * DAY_S)
-        return response
 
+def _add_operating(router: APIRouter, site: Site, pages: Pages) -> None:
     @router.get("/operator")
     async def operator(request: Request, token: str = "") -> Response:
         nonce = site.signatures.read_link(token, max_age_s=site.settings.operator_link_minutes * 60)
@@ -124,24 +148,6 @@ def page_routes(site: Site, pages: Pages) -> APIRouter:
         if not site.is_operator(request):
             return pages.notice(request, texts.OPERATORS_ONLY.in_language(site.language(request)), 403)
         return RedirectResponse(f"/console/{site.language(request)}/", 303)
-
-    @router.get("/files/{ref}/{name}")
-    async def file(request: Request, ref: str, name: str) -> Response:
-        if await site.member(request) is None:
-            return pages.notice(request, texts.NOT_A_MEMBER.in_language(site.language(request)), 401)
-        path = await asyncio.to_thread(site.room.files.path, ref)
-        if path is None:
-            return pages.notice(request, texts.NOT_HERE.in_language(site.language(request)), 404)
-        return _serve(path, tidy_file_name(name))
-
-    @router.get("/healthz")
-    async def healthz() -> JSONResponse:
-        parts = dict(site.desks.health()) if site.desks.health is not None else {}
-        wrong = {name: why for name, why in parts.items() if why is not None}
-        answer = {"status": "red" if wrong else "green", "parts": {name: why or "ok" for name, why in parts.items()}}
-        return JSONResponse(answer, 503 if wrong else 200, {"Cache-Control": "no-store"})
-
-    return router
 
 
 async def _check_password(site: Site, given: str) -> None:

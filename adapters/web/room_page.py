@@ -7,8 +7,9 @@ box to write in, with files and the microphone.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,6 @@ SKELETON = """
 </div>
 """
 
-UNCHANGED: dict[str, Any] = {"__type__": "update"}
-"""Gradio's word for leaving a component as it is."""
-
 
 def mount_room(app: FastAPI, site: Site, versions: Mapping[str, str], uploads: Path) -> None:
     """``uploads``: the one folder from which a message's files are taken."""
@@ -59,24 +57,6 @@ def mount_room(app: FastAPI, site: Site, versions: Mapping[str, str], uploads: P
 
 def make_room(site: Site, versions: Mapping[str, str], uploads: Path) -> gr.Blocks:
     blocks: gr.Blocks
-
-    async def live(request: gr.Request) -> AsyncIterator[dict[str, Any]]:
-        """The room's picture, again whenever it changed; a heartbeat in between."""
-        member = await site.member(request)
-        if member is None:
-            yield {"stranger": True}
-            return
-        with site.room.live.watch(site.room.room.id, member.id, member.name) as watcher:
-            beat = 0
-            while not watcher.closed:
-                known = await site.members.get(member.id)
-                if known is None:
-                    break
-                await site.members.seen(known)
-                operator = site.is_operator(request)
-                yield {"beat": beat, **await site.picture(known, site.language(request), operator=operator)}
-                beat += 0 if await watcher.changed(site.settings.heartbeat_s) else 1
-        yield {"stranger": not watcher.closed, "stopped": watcher.closed}
 
     async def submit(box: dict[str, Any] | None, act: str, request: gr.Request) -> tuple[Any, str]:
         """What was typed, sent; the box is emptied only when it is kept."""
@@ -116,6 +96,7 @@ def make_room(site: Site, versions: Mapping[str, str], uploads: Path) -> gr.Bloc
             file_count="multiple",
             lines=1,
             max_lines=8,
+            label=texts.page_texts(site.settings.language)["placeholder"],
             show_label=False,
             container=False,
             max_plain_text_length=site.settings.max_message_chars,
@@ -123,11 +104,34 @@ def make_room(site: Site, versions: Mapping[str, str], uploads: Path) -> gr.Bloc
         )
         act = gr.Textbox(visible="hidden", elem_id="maodou-act")
         outcome = gr.Textbox(visible="hidden", elem_id="maodou-outcome")
-        blocks.load(live, None, [page], **quiet)
+        blocks.load(_live(site), None, [page], **quiet)
         blocks.load(greet_in, None, [box], **quiet)
         sent = box.submit(submit, [box, act], [box, outcome], js="(box) => [box, window.maodou.act()]", **quiet)
         sent.then(None, [outcome], None, js="(outcome) => { window.maodou.sent(outcome); }")
     return blocks
+
+
+def _live(site: Site) -> Callable[[gr.Request], AsyncIterator[dict[str, Any]]]:
+    async def live(request: gr.Request) -> AsyncIterator[dict[str, Any]]:
+        """The room's picture, again whenever it changed; a heartbeat in between."""
+        member = await site.member(request)
+        if member is None:
+            yield {"stranger": True}
+            return
+        with site.room.live.watch(site.room.room.id, member.id, member.name) as watcher:
+            beat = 0
+            while not watcher.closed:
+                known = await site.members.get(member.id)
+                if known is None:
+                    break
+                with contextlib.suppress(StoreError):  # to be seen is not worth a page's stream
+                    await site.members.seen(known)
+                operator = site.is_operator(request)
+                yield {"beat": beat, **await site.picture(known, site.language(request), operator=operator)}
+                beat += 0 if await watcher.changed(site.settings.heartbeat_s) else 1
+        yield {"stranger": not watcher.closed, "stopped": watcher.closed}
+
+    return live
 
 
 async def _do(site: Site, member: WebMember, box: Mapping[str, Any], act: str, uploads: Path) -> None:

@@ -87,6 +87,7 @@ class Site:
             "room": self.room_name(language),
             "texts": page_texts(language),
             "messages": dict(self.room.transcript.shown),
+            "fillings": self.room.transcript.fillings,
             "thinking": self.room.transcript.thinking(),
             "present": sorted(self.room.live.present(self.room.room.id).values()),
             "maxChars": self.settings.max_message_chars,

@@ -34,6 +34,7 @@ class Transcript:
         self._messages: dict[int, Kept] = {}
         self._shown: dict[str, Shown] = {}
         self._thinking: dict[int, float] = {}
+        self.fillings = 0  # a page that sees a new one forgets what it shows and is not in it: it was erased
 
     @property
     def shown(self) -> Mapping[str, Shown]:
@@ -42,6 +43,7 @@ class Transcript:
     async def fill(self, messages: Sequence[Kept]) -> None:
         self._messages = {message.id: message for message in messages}
         self._shown = {str(message.id): await self.render(message) for message in messages}
+        self.fillings += 1
 
     async def put(self, message: Kept) -> None:
         """Show a message, or what became of it. A newer state that was put meanwhile is kept."""

@@ -77,8 +77,10 @@
     place(messages, redraw) {
       const fresh = [];
       const ids = Object.keys(messages).map(Number).sort((a, b) => a - b);
-      const oldest = ids[0] ?? Infinity;
-      for (const id of this.shown.keys()) if (!(id in messages) && id >= oldest) this.remove(id);
+      if (this.fillings !== this.page.fillings) { // something was erased: of the rest, the server tells again
+        for (const id of this.shown.keys()) if (!(id in messages)) this.remove(id);
+        this.fillings = this.page.fillings;
+      }
       for (const id of ids) {
         const made = JSON.stringify(messages[id]);
         if (!redraw && this.shown.get(id) === made) continue;

@@ -268,6 +268,23 @@ async def test_earlier_messages_can_be_had(served: Served, people: People) -> No
         await expect(lin.page.locator(".msg")).to_have_count(room.settings.history_messages + 5)
 
 
+async def test_what_a_member_has_erased_leaves_every_page(served: Served, people: People) -> None:
+    async with people.person() as lin, people.person() as anna:
+        await lin.joins("小林")
+        await anna.joins("Anna")
+        await lin.says("忘了我吧")
+        await anna.says("还在")
+        await anna.sees("忘了我吧")
+        key = served.inbox.of("said")[0].message.author.key
+        eraser = served.platform.eraser()
+        assert eraser.of_member is not None
+        erase = eraser.of_member
+        await served.platform.room.store.write(lambda connection: erase(connection, key))
+        await expect(anna.page.locator(".msg", has_text="忘了我吧")).to_have_count(0)
+        await anna.sees("还在")
+        await expect(lin.page.locator("input[name=name]")).to_be_visible()
+
+
 async def test_a_moderator_may_ask_why_and_a_member_may_not(served: Served, people: People) -> None:
     message = await served.platform.send(delivery(served.room, "一个答案"))
     async with people.person() as lin:
