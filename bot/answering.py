@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 from bot.decision import Outcome, Reason
@@ -65,7 +65,7 @@ class Answering:
 
     async def gate(self, turn: Turn) -> Ending | None:
         """Ask the knowledge whether it can answer; for an unasked answer, leave people time to answer first."""
-        async with self._thinking(turn.message):
+        with self._thinking(turn.message):
             question = self._question(turn)
             judgement = turn.judgement = await self._knowledge.judge(question)
         details = {"score": round(judgement.score, 3)}
@@ -88,7 +88,7 @@ class Answering:
         question = self._question(turn)
         text, citations, stream, hidden = "", dict[int, Citation](), None, False
         began = self._clock.now()
-        async with self._thinking(message):
+        with self._thinking(message):
             async for sentence in self._answerer.answer(question, judgement):
                 shown = await self._screen.show(message.room, sentence.text)
                 if shown.text is None:
@@ -160,21 +160,23 @@ class Answering:
             return None
         return await self._outbox.open(turn.entry, text, turn.message.id)
 
-    @asynccontextmanager
-    async def _thinking(self, message: Message) -> AsyncIterator[None]:
-        """Show that an answer is being made, once that has taken a moment."""
+    @contextmanager
+    def _thinking(self, message: Message) -> Iterator[None]:
+        """Show that an answer is being made, once that has taken a moment. Most answers come sooner: until then
+        this is a timer and no task."""
         if not message.is_addressed:
             yield
             return
         platform = self._platforms[message.room.platform]
+        signs: list[asyncio.Task[None]] = []
 
-        async def show() -> None:
-            await self._clock.sleep(THINKING_AFTER_S)
-            await platform.thinking(message.room, message.id)
+        def show() -> None:
+            signs.append(asyncio.create_task(platform.thinking(message.room, message.id)))
 
-        sign = asyncio.create_task(show())
+        timer = asyncio.get_running_loop().call_later(THINKING_AFTER_S, show)
         try:
             yield
         finally:
-            sign.cancel()
-            await asyncio.gather(sign, return_exceptions=True)
+            timer.cancel()
+            for sign in signs:
+                sign.cancel()

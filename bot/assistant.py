@@ -86,8 +86,7 @@ class Assistant:
                 return False
 
     async def ready(self, entry: Entry) -> None:
-        if not self.overtakes(entry):
-            await self._outbox.ready(entry.event.room)
+        await self._outbox.ready(entry.event.room)
 
     async def handle(self, entry: Entry) -> float | None:
         ending = await self._conclude(entry)
@@ -99,7 +98,8 @@ class Assistant:
 
     async def give_up(self, entry: Entry, outcome: Outcome, reason: Reason) -> None:
         """The work ended early: say so to whoever addressed us, and leave no half answer standing unmarked."""
-        language = await self._language(entry)
+        values = await self._scopes.of(entry.event.room)
+        language = _spoken(values, _text(entry))
         ending = Conclusion(Decision(outcome, reason))
         shown = self._outbox.shown(entry)
         if shown is not None and reason in (Reason.STOPPED, Reason.TIMEOUT, Reason.ERROR):
@@ -107,7 +107,7 @@ class Assistant:
             text = f"{shown.rstrip()}\n\n{mark.in_language(language)}"
             ending = says(Outcome.ANSWERED if reason is Reason.STOPPED else outcome, reason, text)
         elif reason in (Reason.TOO_BUSY, Reason.BUSY):
-            ending = self._busy(entry, ending, language)
+            ending = self._busy(entry, ending, values, language)
         elif reason in APOLOGIES and _addresses_us(entry):
             ending = says(outcome, reason, APOLOGIES[reason].in_language(language))
         await self._commit(entry, ending)
@@ -150,11 +150,11 @@ class Assistant:
 
     async def not_too_late(self, turn: Turn) -> Ending | None:
         """After an outage a room gets one late word, not a burst of answers that nobody waits for."""
-        return self._too_late(turn.message, turn.at, turn.language)
+        return self._too_late(turn.message, turn.values, turn.language, turn.at)
 
     async def not_muted(self, turn: Turn) -> Ending | None:
         """Commands are answered even then; they stand before this in the row."""
-        return silent(Reason.MUTED) if turn.values[MUTED_UNTIL] > turn.at else None
+        return silent(Reason.MUTED) if _is_muted(turn.values, turn.at) else None
 
     # ── the end of the row ───────────────────────────────────────────────────────────────────────────
 
@@ -185,33 +185,36 @@ class Assistant:
 
         return await self._store.read(query)
 
-    def _too_late(self, message: Message, at: float, language: str) -> Conclusion | None:
+    def _too_late(self, message: Message, values: Values, language: str, at: float) -> Conclusion | None:
         late_s = at - message.sent_at
         if late_s <= self._settings.answer_within_s:
             return None
         stale = silent(Reason.STALE, late_s=round(late_s))
-        if not message.is_addressed:
+        if not message.is_addressed or _is_muted(values, at):
             return stale
         word = says(Outcome.DONE, Reason.LATE_WORD, LATE_WORD.in_language(language), late_s=round(late_s))
         return replace(word, rare=RareWord(at - self._settings.late_word_every_s, stale.decision))
 
-    def _busy(self, entry: Entry, ending: Conclusion, language: str) -> Conclusion:
+    def _busy(self, entry: Entry, ending: Conclusion, values: Values, language: str) -> Conclusion:
         """The room's lane is full. After an outage it is full of what is too late anyway."""
         now = self._clock.now()
         if isinstance(entry.event, Said | Edited):
-            too_late = self._too_late(entry.event.message, now, language)
+            too_late = self._too_late(entry.event.message, values, language, now)
             if too_late is not None:
                 return too_late
-        if not _addresses_us(entry):
+        if not _addresses_us(entry) or _is_muted(values, now):
             return ending
         word = says(Outcome.REFUSED, Reason.TOO_BUSY, BUSY.in_language(language))
         rare = RareWord(now - self._settings.busy_word_every_s, Decision(Outcome.REFUSED, Reason.BUSY))
         return replace(word, rare=rare)
 
-    async def _language(self, entry: Entry) -> str:
-        event = entry.event
-        text = event.message.text if isinstance(event, Said | Edited) else ""
-        return _spoken(await self._scopes.of(event.room), text)
+
+def _text(entry: Entry) -> str:
+    return entry.event.message.text if isinstance(entry.event, Said | Edited) else ""
+
+
+def _is_muted(values: Values, at: float) -> bool:
+    return values[MUTED_UNTIL] > at
 
 
 def _spoken(values: Values, text: str) -> str:

@@ -76,7 +76,7 @@ class Inbox:
             kept = done.result()
             # A redelivery may be the first that we hear of a commit whose reply was lost.
             if kept.id is not None and kept.id not in self._handed_over:
-                log.info("inbox.accepted", event_id=kept.id, key=event.key)
+                log.debug("inbox.accepted", event_id=kept.id, key=event.key)
                 self._hand_over(Entry(kept.id, event, now, recovered=not kept.is_new))
 
         committed.add_done_callback(hand_over)

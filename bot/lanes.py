@@ -167,7 +167,8 @@ class Lanes:
         if track is _Track.REFUSED:
             return await self._give_up(entry, *self._busy(entry))
         try:
-            await self.handler.ready(entry)
+            if track is _Track.MAIN:  # a command is answered although the platform is slow
+                await self.handler.ready(entry)
             lane.since = self._clock.now()
             lane.work = asyncio.create_task(self.handler.handle(entry))
             async with asyncio.timeout(self._deadline_s):

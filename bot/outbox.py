@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.decision import Decision
 from bot.delivery import Content, Delivery, DeliveryAct, DeliveryState
@@ -230,7 +231,12 @@ class Outbox:
         try:
             while queue.waiting:
                 delivery, attempted_before = queue.waiting[0]
-                await self._deliver(queue.sender, delivery, attempted_before)
+                try:
+                    await self._deliver(queue.sender, delivery, attempted_before)
+                except SQLAlchemyError as error:  # the database cannot be read: the delivery waits for it
+                    log.error("outbox.unread", delivery=delivery.id, error=str(error))
+                    await self._clock.sleep(queue.sender.pause_s(1))
+                    continue
                 queue.waiting.popleft()
                 queue.moved.set()
         finally:

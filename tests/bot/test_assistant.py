@@ -246,3 +246,9 @@ async def test_an_answer_that_is_all_stopped_is_refused(store: Store, clock: Man
         await room.says("@maodou what is it?")
         room.heard("may not be shown")
         assert (await room.decision()).reason == Reason.SCREENED
+
+
+async def test_a_muted_room_gets_no_late_word_either(room: BotRoom, clock: ManualClock) -> None:
+    await allow(room, **{MUTED_UNTIL.name: clock.now() + 60})
+    await room.says("@毛豆 一", sent_ago_s=3600)
+    await room.silent(Reason.STALE)
