@@ -51,6 +51,7 @@ class Directory:
         self._messages: OrderedDict[str, Place] = OrderedDict()
         self._chats: OrderedDict[str, str] = OrderedDict()
         self._kinds: OrderedDict[str, RoomKind] = OrderedDict()
+        self._of_topics: OrderedDict[str, bool] = OrderedDict()
         self._names: OrderedDict[str, str] = OrderedDict()
         self._ask_at: dict[str, float] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
@@ -81,14 +82,18 @@ class Directory:
                 chat_id = str(shown.get("chat_id") or "")
                 if not chat_id:
                     return None
-                if chat_id not in self._kinds:
+                thread_id = shown.get("thread_id")
+                begins_topic = bool(thread_id) and not shown.get("root_id")
+                if chat_id not in self._kinds or (begins_topic and chat_id not in self._of_topics):
                     await self._read_kind(chat_id)
         except (PlatformError, TimeoutError) as error:
             log.info("feishu.message_unknown", message=message_id, why=str(error) or "no reply in time")
             return None
         sender = shown.get("sender") or {}
         ours = sender.get("sender_type") == "app" and sender.get("id") == self._settings.app_id
-        place = Place(self.room(chat_id, shown.get("thread_id"), space), str(shown.get("msg_type") or ""), ours)
+        if begins_topic and not self._of_topics.get(chat_id):
+            thread_id = None  # a topic was opened at it later; when it was said, and for us, it stood in the group
+        place = Place(self.room(chat_id, thread_id, space), str(shown.get("msg_type") or ""), ours)
         self.remember(message_id, place)
         return place
 
@@ -108,6 +113,13 @@ class Directory:
         """Ask for a chat; a message alone does not say whether its chat is a direct one."""
         chat = await self._api.call("GET", chat_path(chat_id), query={"user_id_type": "open_id"})
         self.learn_kind(chat_id, RoomKind.DIRECT if chat.get("chat_mode") == "p2p" else RoomKind.GROUP)
+        # A group of topics is one by its mode, or an ordinary one whose messages are set to be topics.
+        _keep(
+            self._of_topics,
+            chat_id,
+            chat.get("chat_mode") == "topic" or chat.get("group_message_type") == "thread",
+            MAX_CHATS,
+        )
         return chat
 
     def name(self, member_id: str) -> str:

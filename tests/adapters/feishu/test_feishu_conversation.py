@@ -123,6 +123,19 @@ async def test_in_a_topic_a_recall_is_heard_too_after_a_restart(start: Start, fe
         await bot.until(lambda: not feishu.shown(chat))
 
 
+async def test_a_question_at_which_a_topic_was_opened_later_is_still_the_groups(
+    start: Start, feishu: Feishu, group: Chat, ann: Person
+) -> None:
+    async with start() as bot:
+        question = feishu.say(group, ann, "怎么安装？", mention=(feishu.bot,))
+        await bot.answers(group)
+    feishu.say(group, ann, "我们在这里说", reply_to=question, in_thread=True, tell=False)
+    assert question.thread_id
+    async with start() as bot:
+        feishu.recall(question)
+        await bot.until(lambda: not feishu.shown(group))
+
+
 async def test_thumbs_are_feedback_and_can_be_taken_back(bot: Running, group: Chat, ann: Person) -> None:
     from bot.tables import feedback
 
