@@ -6,7 +6,7 @@ Adapters and features implement these; the core imports none of them. ``maodou/a
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -136,7 +136,7 @@ class Eagerness(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A piece of a document. ``source``: path relative to the folder that was added. ``heading``: the path of
-    headings above it, joined by `` › ``."""
+    headings above it, joined by `` › ``. ``added_by``: the member who gave the document; empty: an operator did."""
 
     base: str
     source: str
@@ -144,6 +144,7 @@ class Passage:
     text: str
     score: float
     chunk_id: int = 0
+    added_by: str = ""
 
 
 class Verdict(StrEnum):
@@ -221,12 +222,36 @@ class Voice(Protocol):
     async def say(self, text: str, language: str) -> Content: ...
 
 
+@dataclass(frozen=True, slots=True)
+class ModelLimits:
+    """``context_tokens``: of prompt and answer together. ``answer_tokens``, ``timeout_s``: of one answer."""
+
+    context_tokens: int
+    answer_tokens: int
+    timeout_s: float
+
+
 class ChatModel(Protocol):
-    """A chat model behind an OpenAI-compatible server."""
+    """A chat model. Messages are ``{"role": …, "content": …}``."""
+
+    @property
+    def limits(self) -> ModelLimits: ...
+
+    def tokens_at_most(self, messages: Sequence[Mapping[str, str]]) -> int:
+        """Tokens of a prompt; never fewer than the model will count."""
+        ...
 
     def complete(
-        self, messages: Sequence[dict[str, str]], *, max_tokens: int, timeout_s: float
-    ) -> AsyncIterator[str]: ...
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        max_tokens: int,
+        timeout_s: float,
+        response_format: Mapping[str, object] | None = None,
+    ) -> AsyncGenerator[str, None]:
+        """The answer in pieces. Raises ``ModelError``, also in the midst of it or when it was cut short at its
+        limit: then its last sentence is not whole. To be closed when the rest is not wanted."""
+        ...
 
 
 class SystemClock:

@@ -1,0 +1,1 @@
+"""One client for chat models behind any OpenAI-compatible server: LMDeploy, vLLM, llama.cpp, DeepSeek and the like."""
