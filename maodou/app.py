@@ -115,6 +115,7 @@ class App:
                 task.cancel()
             ended = await asyncio.gather(*receiving, *beside, stopping, return_exceptions=True)
             await self.core.close(STOP_WITHIN_S)
+            await self.documents.aclose()
         for outcome in ended:
             if isinstance(outcome, Exception):
                 raise outcome
@@ -148,6 +149,7 @@ class App:
             "lanes": f"Stuck: {', '.join(stuck)}" if stuck else None,
             "database": self.housekeeping.trouble,
             "knowledge": self.documents.trouble,
+            **({"model": self.documents.model.health()} if self.documents.model is not None else {}),
             **{name: self.fallen.get(name) or platform.health() for name, platform in self.platforms.items()},
         }
 

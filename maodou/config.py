@@ -29,6 +29,7 @@ from bot.logs import MIN_SECRET_CHARS, LogSettings, Secrets, configure
 from bot.room_settings import CORE_SETTINGS, Setting
 from bot.settings import CoreSettings
 from bot.store import StoreSettings
+from llm.settings import ModelSettings
 from maodou.config_errors import WrongKey, explain, secrets_in, syntax_error
 from rag.settings import KnowledgeSettings
 
@@ -60,6 +61,9 @@ class Settings(BaseSettings):
     core: CoreSettings = CoreSettings()
     rooms: dict[str, Any] = Field(default_factory=dict, description="Defaults for every room, as /settings names them.")
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    model: ModelSettings | None = Field(
+        None, description="A chat model that writes the answers; none: the documents' own words."
+    )
     web: WebSettings | None = None
     discord: DiscordSettings | None = None
     feishu: FeishuSettings | None = None
@@ -131,6 +135,7 @@ class Settings(BaseSettings):
         url = self.database.get_secret_value()
         values = [url, str(make_url(url).password or "")] if url else []
         values += [secret.get_secret_value() for secret in _secrets_of(self) if secret is not self.database]
+        values += [os.environ.get(each.key_env, "") for each in (self.model.endpoints if self.model else ())]
         return Secrets(value for value in values if len(value) >= MIN_SECRET_CHARS)
 
     @property

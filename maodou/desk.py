@@ -6,7 +6,6 @@ Uploaded files are kept in ``data_dir/documents/<base>`` and from there go the w
 from __future__ import annotations
 
 import asyncio
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +13,11 @@ from pathlib import Path
 
 from adapters.web.desks import Base, Document
 from bot import audit
-from bot.errors import UsageError
 from bot.ports import Clock
 from bot.scopes import GLOBAL
 from bot.store import Store
 from bot.texts import Text
-from rag.library import Library, SyncReport
+from rag.library import Library, SyncReport, check_base_name
 from rag.readers import REFUSALS, Refusal
 from rag.writing import Status
 
@@ -69,9 +67,8 @@ class LibraryDesk:
         return _in_both(REMOVED, base=base, count=count)
 
     def _add(self, base: str, files: Sequence[tuple[str, Path]]) -> SyncReport:
-        if not base.strip() or base != base.strip():
-            raise UsageError(_in_both(NO_NAME))
-        folder = self._folder(base)
+        check_base_name(base)
+        folder = self.folder / base
         folder.mkdir(parents=True, exist_ok=True)
         for name, lies_at in files:
             shutil.move(lies_at, folder / _plain_name(name))
@@ -79,24 +76,18 @@ class LibraryDesk:
 
     def _remove(self, base: str, source: str | None) -> int:
         count = self.library.remove(base, source)
-        folder = self._folder(base)
+        folder = self.folder / base
         if source is None:
             shutil.rmtree(folder, ignore_errors=True)
         elif (kept := folder / _plain_name(source)).is_file():
             kept.unlink()
         return count
 
-    def _folder(self, base: str) -> Path:
-        return self.folder / re.sub(r"[./\\\0]", lambda found: f"%{ord(found[0]):02x}", base)
-
     async def _record(self, who: str, what: str, new: dict[str, object]) -> None:
         at = self.clock.now()
         await self.store.write(
             lambda connection: audit.record(connection, at=at, who=who, scope=GLOBAL, what=what, old=None, new=new)
         )
-
-
-NO_NAME = Text(zh="知识库要有名字，前后不留空格。", en="A knowledge base needs a name, without spaces around it.")
 
 
 def _plain_name(name: str) -> str:

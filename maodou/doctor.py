@@ -5,6 +5,7 @@ It changes nothing: no folder is made, no table, no message is sent. A check tha
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import shutil
@@ -34,6 +35,7 @@ EXTRAS = {
     "postgres": ("psycopg", "PostgreSQL as the database"),
     "discord": ("discord", "rooms on Discord"),
     "feishu": ("lark_oapi", "rooms on Feishu"),
+    "openai": ("openai", "answers by a model"),
 }
 """By extra: a module that it brings, and what it is for."""
 
@@ -102,6 +104,7 @@ def _secrets(settings: Settings) -> Iterator[CheckResult]:
 def _extras(settings: Settings) -> Iterator[CheckResult]:
     wanted = {"postgres": settings.database_url.startswith("postgresql")}
     wanted |= {name: name in settings.platforms for name in ("discord", "feishu")}
+    wanted["openai"] = settings.model is not None
     for extra, (module, purpose) in EXTRAS.items():
         here = importlib.util.find_spec(module) is not None
         if wanted[extra] and not here:
@@ -239,4 +242,16 @@ def _embedding(settings: Settings) -> Iterator[CheckResult]:
     yield CheckResult(True, "embedding", f"{kind} answers with {len(vector)} dimensions")
 
 
-CHECKS: tuple[Check, ...] = (_data_folder, _secrets, _extras, _database, _web_room, _platforms, _embedding)
+def _model(settings: Settings) -> Iterator[CheckResult]:
+    """Each endpoint is asked for one word: a list of models would not show that one of them answers."""
+    if settings.model is None:
+        yield CheckResult(True, "model", "none: answers are the documents' own words")
+        return
+    if importlib.util.find_spec("openai") is None:
+        return  # said above, with the extras
+    from llm.checks import check
+
+    yield from asyncio.run(check(settings.model, os.environ))
+
+
+CHECKS: tuple[Check, ...] = (_data_folder, _secrets, _extras, _database, _web_room, _platforms, _embedding, _model)

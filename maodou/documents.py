@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib.util
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from bot.errors import MaodouError
+from bot.errors import MaodouError, UsageError
 from bot.ports import Answerer
 from bot.store import Store
 from maodou.config import SAMPLE_BASE, Settings
@@ -18,9 +19,12 @@ from rag.indexes import Indexes
 from rag.library import Library
 
 if TYPE_CHECKING:
+    from llm.client import ModelClient
     from rag.knowledge import GatedKnowledge
 
 log = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")
 
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE = ("README.md", "README_zh.md", "docs")
@@ -29,31 +33,60 @@ SAMPLE = ("README.md", "README_zh.md", "docs")
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """``trouble``: what went wrong with the sample, as a sentence; None while all is well."""
+    """``trouble``: what went wrong with the sample, as a sentence; None while all is well. ``model``: what writes the
+    answers, where one is configured."""
 
     library: Library
     indexes: Indexes
     knowledge: GatedKnowledge
     answerer: Answerer
     trouble: str | None = None
+    model: ModelClient | None = None
 
     @classmethod
     @contextmanager
     def open(cls, settings: Settings, store: Store, *, sample: bool = False) -> Iterator[Documents]:
         """Load the indexes, which blocks for a moment; closed afterwards. ``sample``: bring it in step first."""
-        from rag.extractive import ExtractiveAnswerer
         from rag.knowledge import GatedKnowledge
 
+        answerer, model = answerer_of(settings)
         library = Library(store, settings.knowledge)
         trouble = add_sample(library, PROJECT) if sample and settings.sample else None
         indexes = Indexes(store, settings.knowledge, settings.data_dir / "index")
         indexes.open()
         knowledge = GatedKnowledge(store, indexes, settings.knowledge)
         try:
-            yield cls(library, indexes, knowledge, ExtractiveAnswerer(), trouble)
+            yield cls(library, indexes, knowledge, answerer, trouble, model)
         finally:
             knowledge.close()
             indexes.close()
+
+    async def aclose(self) -> None:
+        """Close the model's connections, on the loop that used them."""
+        if self.model is not None:
+            await self.model.aclose()
+
+    async def then_close(self, work: Awaitable[_T]) -> _T:
+        """What ``work`` gives, and the connections closed: for a command with a loop of its own."""
+        try:
+            return await work
+        finally:
+            await self.aclose()
+
+
+def answerer_of(settings: Settings) -> tuple[Answerer, ModelClient | None]:
+    """Answers by a model where one is configured, in the documents' own words otherwise and when it fails."""
+    from rag.extractive import ExtractiveAnswerer
+
+    if settings.model is None:
+        return ExtractiveAnswerer(), None
+    if importlib.util.find_spec("openai") is None:
+        raise UsageError("Answers by a model need the extra `openai`: make setup ALL=1, or take `model` out again.")
+    from llm.client import ModelClient
+    from rag.model_answers import ModelAnswerer
+
+    model = ModelClient(settings.model)
+    return ModelAnswerer(model, ExtractiveAnswerer()), model
 
 
 def add_sample(library: Library, project: Path) -> str | None:

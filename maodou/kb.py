@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from maodou import kb_examples
+
 if TYPE_CHECKING:
+    from bot.store import Store
+    from maodou.documents import Documents
     from rag.library import Library, SyncReport
 
 app = typer.Typer(help="Knowledge bases: add, list, remove documents; ask them.", no_args_is_help=True)
+
+app.add_typer(kb_examples.app, name="examples")
 
 KbOption = Annotated[str, typer.Option("--kb", help="The knowledge base.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON, for programs.")]
@@ -112,18 +118,10 @@ def ask(
 
     from bot.reasons import sentence
     from maodou.asking import ask as ask_base
-    from maodou.config import begin
-    from maodou.database import open_store
-    from maodou.documents import Documents
 
-    settings = begin(context.obj, quiet=True)
-    store = open_store(settings)
-    try:
-        with Documents.open(settings, store) as documents:
-            documents.library.base(kb)
-            asked = asyncio.run(ask_base(documents, question, kb, addressed=addressed))
-    finally:
-        store.close()
+    with opened(context) as (_, documents):
+        documents.library.base(kb)
+        asked = asyncio.run(documents.then_close(ask_base(documents, question, kb, addressed=addressed)))
     if as_json:
         typer.echo(json.dumps(asked.as_json(), ensure_ascii=False))
         return
@@ -142,7 +140,24 @@ def ask(
 
 
 @contextmanager
+def opened(context: typer.Context) -> Iterator[tuple[Store, Documents]]:
+    """The store, and the knowledge with its indexes loaded."""
+    from maodou.config import begin
+    from maodou.database import open_store
+    from maodou.documents import Documents
+
+    settings = begin(context.obj, quiet=True)
+    store = open_store(settings)
+    try:
+        with Documents.open(settings, store) as documents:
+            yield store, documents
+    finally:
+        store.close()
+
+
+@contextmanager
 def library(context: typer.Context) -> Iterator[Library]:
+    """The shelf alone."""
     from maodou.config import begin
     from maodou.database import open_store
     from rag.library import Library

@@ -81,6 +81,14 @@ class Document:
     changed_at: float
 
 
+def check_base_name(name: str) -> None:
+    """Raises ``UsageError`` for what cannot name a base; a name that can is also a safe name for a folder."""
+    if not BASE_NAME.fullmatch(name) or name == "none":
+        raise UsageError(
+            f"{name!r} cannot name a knowledge base: letters, digits, Chinese characters, . _ -, at most 64."
+        )
+
+
 class Library:
     """The documents of all bases. Its methods block: call them from a command or a worker thread."""
 
@@ -143,10 +151,7 @@ class Library:
         return report
 
     def _base_id(self, name: str) -> int:
-        if not BASE_NAME.fullmatch(name) or name == "none":
-            raise UsageError(
-                f"{name!r} cannot name a knowledge base: letters, digits, Chinese characters, . _ -, at most 64."
-            )
+        check_base_name(name)
         return self.store.write_now(lambda connection: base_id_of(connection, name))
 
     def _walk(self, path: Path, report: SyncReport) -> tuple[list[readers.Found], list[str]]:

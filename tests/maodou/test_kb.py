@@ -145,3 +145,43 @@ def test_a_locked_database_is_said(maodou: Maodou, folder: Path, home: Path) -> 
     other.execute("ROLLBACK")
     other.close()
     assert maodou("kb", "add", folder, "--kb", "help").out.startswith("help: 1 added, 2 unchanged; ")
+
+
+# ── examples ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_examples_are_imported_listed_and_taken_out(maodou: Maodou, folder: Path, home: Path) -> None:
+    maodou("kb", "add", folder, "--kb", "help")
+    (home / "good.txt").write_text("How do I install it?\nWhich port does the room listen on?\nBoth\n")
+    (home / "bad.json").write_text(json.dumps(["lunch?", "hahaha", "Both"]))
+    told = json.loads(maodou("kb", "examples", "import", "good.txt", "bad.json", "--kb", "help", "--json").out)
+    assert (told["new"], told["good"], told["bad"], told["in_both"]) == (4, 2, 2, 1)
+    assert "helpful" not in told  # too few of each to learn from
+    again = maodou("kb", "examples", "import", "good.txt", "bad.json", "--kb", "help").out
+    assert "0 new, 0 changed, 4 known, 1 in both" in again
+    assert "Too few of each to learn from" in again
+    listed = maodou("kb", "examples", "list", "--kb", "help").out.splitlines()
+    assert sorted(listed) == [
+        "+ How do I install it?", "+ Which port does the room listen on?", "- hahaha", "- lunch?",
+    ]  # fmt: skip
+    assert maodou("kb", "examples", "remove", "lunch?", "--kb", "help").out == "help: 1 examples taken out.\n"
+    assert json.loads(maodou("kb", "examples", "remove", "--kb", "help", "--json").out) == {"removed": 3}
+
+
+def test_enough_examples_teach_the_gate_and_say_how_well(maodou: Maodou, folder: Path, home: Path) -> None:
+    maodou("kb", "add", folder, "--kb", "help")
+    (home / "good.txt").write_text("".join(f"How do I install version {number} of it?\n" for number in range(12)))
+    (home / "bad.txt").write_text("".join(f"haha see you at lunch {number}\n" for number in range(12)))
+    told = json.loads(maodou("kb", "examples", "import", "good.txt", "bad.txt", "--kb", "help", "--json").out)
+    assert set(told["helpful"]) == {"precision", "recall", "f1"}
+    assert 0 < told["helpful"]["f1"] <= 1
+
+
+def test_examples_that_cannot_be_read_are_said(maodou: Maodou, folder: Path, home: Path) -> None:
+    maodou("kb", "add", folder, "--kb", "help")
+    (home / "good.txt").write_text("A question\n")
+    (home / "bad.json").write_text('[{"no": "string"}]')
+    for bad, sentence in (("bad.json", "entry 1 is no string"), ("nowhere.txt", "cannot be read: No such file")):
+        ended = maodou("kb", "examples", "import", "good.txt", bad, "--kb", "help")
+        assert (ended.code, ended.out) == (2, "")
+        assert sentence in ended.err
