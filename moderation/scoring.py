@@ -1,0 +1,104 @@
+"""From what was found to a verdict: the weights of different words near each other, less what their context takes.
+
+The model, all of it. Within any :data:`WINDOW_CHARS` characters the weights of the different words of the lists are
+added (``categories.WEIGHTS``); a text is hidden where the sum reaches :data:`THRESHOLD`. Words of reports, of
+medicine and of rules take :data:`CONTEXT` each, at most :data:`MOST_CONTEXT`, from all but the certain words: so crime
+news is news. Weak words count for at most :data:`MOST_WEAK` together. A window with a word for minors beside strong
+evidence, and without such context, is hidden whatever the room has set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from moderation.categories import SWITCHED, Category, Strength
+from moderation.lexicon import Use
+from moderation.matching import Match
+
+THRESHOLD = 1.0
+WINDOW_CHARS = 400
+CONTEXT = 0.4
+MOST_CONTEXT = 0.8
+MOST_WEAK = 0.6
+MINORS_THRESHOLD = 0.7
+MAX_WINDOWS_AT_ONCE = 200
+"""A text with more evidence than this is judged by steps of a whole window, so that its cost stays linear."""
+
+_EPSILON = 1e-9  # sums of tenths
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a text comes to. ``evidence`` and ``context`` are of the window that scored highest; ``category``: the
+    one with most weight in it, None where nothing was found. ``always``: hidden though the filter were off."""
+
+    score: float
+    category: Category | None = None
+    evidence: tuple[Match, ...] = ()
+    context: tuple[Match, ...] = ()
+    always: bool = False
+
+    @property
+    def hides(self) -> bool:
+        return self.always or self.score >= THRESHOLD - _EPSILON
+
+
+def judge(matches: Sequence[Match], categories: Collection[Category] = SWITCHED) -> Finding:
+    """``matches`` in order of place; ``categories``: those that count."""
+    counting = [match for match in matches if match.term.use is not Use.EVIDENCE or match.term.category in categories]
+    best = Finding(0.0)
+    for window in _windows(counting):
+        finding = _weighed(window)
+        if (finding.always, finding.score) > (best.always, best.score):
+            best = finding
+    return best
+
+
+def _windows(matches: Sequence[Match]) -> Iterator[Sequence[Match]]:
+    """What lies within the reach of each piece of evidence, from it onwards."""
+    evidence = [place for place, match in enumerate(matches) if match.term.use in (Use.EVIDENCE, Use.YOUNG)]
+    step = 0 if len(evidence) <= MAX_WINDOWS_AT_ONCE else WINDOW_CHARS // 2
+    next_start, low, high = 0, 0, 0
+    for place in evidence:
+        start = matches[place].start
+        if start < next_start:
+            continue
+        next_start = start + step
+        while high < len(matches) and matches[high].start < start + WINDOW_CHARS:
+            high += 1
+        while matches[low].start < start - WINDOW_CHARS // 2:
+            low += 1
+        before = [match for match in matches[low:place] if match.term.use is Use.CONTEXT]
+        yield [*before, *matches[place:high]]
+
+
+def _weighed(window: Sequence[Match]) -> Finding:
+    evidence = {match.term.lemma: match for match in window if match.term.use is Use.EVIDENCE}
+    context = {match.term.lemma: match for match in window if match.term.use is Use.CONTEXT}
+    by_category: dict[Category, float] = {}
+    certain = reportable = weak = 0.0
+    for match in evidence.values():
+        weight = match.term.weight
+        by_category[match.term.category] = by_category.get(match.term.category, 0.0) + weight
+        if match.term.strength is Strength.CERTAIN:
+            certain += weight
+        elif match.term.strength is Strength.WEAK:
+            weak += weight
+        else:
+            reportable += weight
+    if not evidence:
+        return Finding(0.0)
+    taken = min(MOST_CONTEXT, CONTEXT * len(context))
+    score = certain + max(0.0, reportable + min(weak, MOST_WEAK) - taken)
+    category = max(by_category, key=lambda each: by_category[each])
+    young = any(match.term.use is Use.YOUNG for match in window)
+    sexual = sum(weight for each, weight in by_category.items() if each in SWITCHED)
+    always = young and not context and sexual >= MINORS_THRESHOLD - _EPSILON
+    return Finding(
+        round(score, 2),
+        Category.MINORS if always else category,
+        tuple(evidence.values()),
+        tuple(context.values()),
+        always,
+    )
