@@ -41,7 +41,7 @@ class Help:
             for command in self._commands
             if command.visible and (allowed := _allowed(command, call.role)) is not None
         ]
-        return "\n".join((INTRO.in_language(call.language), *lines, MORE.in_language(call.language)))
+        return "\n".join((INTRO.in_language(call.language), *lines, "", MORE.in_language(call.language)))
 
     def _explain(self, call: Call, asked: str) -> str:
         words = asked.casefold().lstrip("/／").split()
