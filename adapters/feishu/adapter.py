@@ -25,7 +25,7 @@ from adapters.feishu.connection import LongConnection
 from adapters.feishu.directory import PLATFORM, Directory, Place, chat_path
 from adapters.feishu.events import Translator, open_envelope, replied_message
 from adapters.feishu.find import find
-from adapters.feishu.library import MISSING
+from adapters.feishu.library import MISSING, load
 from adapters.feishu.render import MAX_CHARS, as_type, render
 from adapters.feishu.settings import FeishuSettings
 from adapters.feishu.turns import Turns
@@ -98,7 +98,6 @@ class FeishuPlatform:
     async def run(self, accept: Accept) -> None:
         self._accept = accept
         self._loop = asyncio.get_running_loop()
-        await self.api.open()
         try:
             await self._learn_who_we_are()
             if self.settings.mode == "webhook":
@@ -126,6 +125,7 @@ class FeishuPlatform:
             await asyncio.sleep(ASK_AGAIN_S)
 
     async def _listen(self) -> None:
+        await asyncio.to_thread(load, "lark_oapi.core.utils")  # before a request needs it
         self._webhook = Webhook(self.settings, self._take)
         await self._webhook.open()
         self._trouble = None
@@ -164,7 +164,7 @@ class FeishuPlatform:
             task.cancel()
         await asyncio.gather(*self._errands, return_exceptions=True)
         await self.directory.close()
-        self.api.close()
+        await self.api.close()
 
     def health(self) -> str | None:
         if self._trouble is not None:

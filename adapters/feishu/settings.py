@@ -40,7 +40,7 @@ class FeishuSettings(BaseModel):
     commit_within_s: float = Field(2.0, gt=0, lt=3, description="An event not kept by then is not acknowledged.")
     lookup_s: float = Field(0.8, gt=0, lt=2, description="What an event leaves out is asked for, for so long.")
     call_timeout_s: float = Field(10, gt=0, description="One call of the platform's interface.")
-    call_threads: int = Field(8, gt=0, le=64, description="Calls that may be on their way at once.")
+    calls_at_once: int = Field(8, gt=0, le=50, description="Calls that may be on their way at once.")
     endpoint_timeout_s: float = Field(10, gt=0, description="Asking where to connect; the library alone never ends.")
     reconnect_s: float = Field(5, gt=0, description="The pause between attempts until the platform tells its own.")
     watch_every_s: float = Field(5, gt=0, description="How often the connection is looked at.")

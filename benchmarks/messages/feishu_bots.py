@@ -56,7 +56,7 @@ async def ours(url: str, app_id: str, secret: str, database: str) -> None:
         domain=url,
         sends_per_s=0,
         edits_per_s=0,
-        call_threads=CALLS_AT_ONCE,
+        calls_at_once=CALLS_AT_ONCE,
     )
     platform = FeishuPlatform(settings)
     core = Core.build(store, {platform.name: platform}, EchoKnowledge(), EchoAnswerer(), clock=SystemClock())
