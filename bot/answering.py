@@ -109,7 +109,7 @@ class Answering:
 
     def _question(self, turn: Turn) -> Question:
         message, count = turn.message, self._settings.context_messages
-        earlier = partial(window, room_key=message.room.key, before_id=turn.entry.id, count=count)
+        earlier = partial(window, room=message.room, before_id=turn.entry.id, count=count, quoted_id=message.reply_to)
         return Question(
             text=message.text[: self._settings.max_question_chars],
             bases=turn.values[KNOWLEDGE],

@@ -100,11 +100,12 @@ class Platform(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One earlier message of the room, as context."""
+    """One earlier message of the room, as context. ``quoted``: the question replies to this one."""
 
     author: str
     text: str
     ours: bool = False
+    quoted: bool = False
 
 
 async def _nothing_earlier() -> tuple[Utterance, ...]:
@@ -115,7 +116,8 @@ async def _nothing_earlier() -> tuple[Utterance, ...]:
 class Question:
     """A message as the knowledge sees it. ``bases`` are the knowledge bases this room may read: they are part
     of every query, and nothing else may be read for it. ``await earlier()``: the room's last messages, oldest
-    first – read from the database only when somebody asks, since most questions stand alone."""
+    first, the one that is replied to last of all – read from the database only when somebody asks, since most
+    questions stand alone."""
 
     text: str
     bases: tuple[str, ...]
