@@ -1,0 +1,397 @@
+"""The situations: what members of a group do with the bot among them, and what must come of it everywhere."""
+
+from __future__ import annotations
+
+from maodou.capabilities import Lack
+from tests.scenarios.doubles import CODE, LINES
+from tests.scenarios.situation import (
+    DIRECT,
+    THREAD,
+    Add,
+    Edit,
+    Forbid,
+    Press,
+    React,
+    Recall,
+    Remove,
+    Say,
+    Set,
+    Situation,
+    Slash,
+    Understood,
+)
+
+ANSWERED = "said:answered(from_documents)"
+UNADDRESSED = "said:silent(not_addressed)"
+ASK = Say("{bot} 怎么安装？")
+ECHO = "echo: 怎么安装？"
+GREETING = "大家好，我是毛豆"
+HELP = "/forget"
+
+SITUATIONS: tuple[Situation, ...] = (
+    # ── who is meant ─────────────────────────────────────────────────────────────────────────────────
+    Situation(
+        "a mention is answered",
+        (ASK,),
+        (ECHO,),
+        (ANSWERED,),
+        {"q": Understood("怎么安装？", "mention", (), "group")},
+    ),
+    Situation(
+        "two mentions are answered in order",
+        (Say("{bot} 一？", "a"), Say("{bot} 二？", "b", by="ben")),
+        ("echo: 一？", "echo: 二？"),
+        (ANSWERED, ANSWERED),
+    ),
+    Situation(
+        "three at once are answered in order",
+        (Say("{bot} 一？", "a", wait=False), Say("{bot} 二？", "b", by="ben", wait=False), Say("{bot} 三？", "c")),
+        ("echo: 一？", "echo: 二？", "echo: 三？"),
+        (ANSWERED, ANSWERED, ANSWERED),
+    ),
+    Situation(
+        "the same words twice are two questions",
+        (ASK, Say("{bot} 怎么安装？", "again")),
+        (ECHO, ECHO),
+        (ANSWERED, ANSWERED),
+    ),
+    Situation("members among themselves are left alone", (Say("午饭吃什么？"),), (), (UNADDRESSED,)),
+    Situation(
+        "a mention in the middle of a sentence",
+        (Say("大家好 {bot} 怎么安装？"),),
+        ("echo: 大家好",),
+        (ANSWERED,),
+        {"q": Understood(addressed="mention")},
+    ),
+    Situation(
+        "a mention beside that of a member",
+        (Say("{bot} {ben} 在说什么？"),),
+        ("echo: @Ben 在说什么？",),
+        (ANSWERED,),
+        {"q": Understood("@Ben 在说什么？", "mention")},
+    ),
+    Situation(
+        "a mention of somebody else",
+        (Say("{ben} 在吗？"),),
+        (),
+        (UNADDRESSED,),
+        {"q": Understood(addressed="none")},
+    ),
+    Situation("its name at the beginning", (Say("毛豆，怎么安装？"),), (ECHO,), (ANSWERED,)),
+    Situation("a word about it", (Say("毛豆很好吃"),), (), (UNADDRESSED,)),
+    Situation("a bare mention gets a word", (Say("{bot}"),), ("我在",), ("said:asked_back(empty)",)),
+    Situation(
+        "a reply to the bot",
+        (ASK, Say("那在 Windows 上呢？", "more", reply="~q")),
+        (ECHO, "echo: 那在 Windows 上呢？"),
+        (ANSWERED, ANSWERED),
+        {"more": Understood(addressed="reply")},
+    ),
+    Situation(
+        "a chain of replies",
+        (ASK, Say("为什么？", "b", reply="~q"), Say("然后呢？", "c", by="ben", reply="~b")),
+        (ECHO, "echo: 为什么？", "echo: 然后呢？"),
+        (ANSWERED, ANSWERED, ANSWERED),
+    ),
+    Situation(
+        "a reply to a member is not for us",
+        (Say("午饭？", "lunch", by="ben"), Say("好", reply="lunch")),
+        (),
+        (UNADDRESSED, UNADDRESSED),
+        {"q": Understood(addressed="none")},
+    ),
+    Situation(
+        "a mention that quotes a member",
+        (Say("安装时报错 E42", "error", by="ben"), Say("{bot} 这是什么意思？", reply="error")),
+        ("echo: 这是什么意思？",),
+        (UNADDRESSED, ANSWERED),
+        {"q": Understood(addressed="mention", quoted="安装时报错 E42")},
+    ),
+    Situation(
+        "a reply that quotes our answer",
+        (ASK, Say("这一步怎么做？", "how", reply="~q")),
+        (ECHO, "echo: 这一步怎么做？"),
+        (ANSWERED, ANSWERED),
+        {"how": Understood(addressed="reply", quoted=ECHO)},
+    ),
+    Situation(
+        "everyone is not us",
+        (Say("{all} 下午开会"),),
+        (),
+        (UNADDRESSED,),
+        {"q": Understood(addressed="none")},
+        frozenset({Lack.EVERYONE}),
+    ),
+    Situation(
+        "everyone and us",
+        (Say("{all} {bot} 怎么安装？"),),
+        ("怎么安装？",),
+        (ANSWERED,),
+        needs=frozenset({Lack.EVERYONE}),
+    ),
+    # ── where ────────────────────────────────────────────────────────────────────────────────────────
+    Situation(
+        "in a thread it answers in the thread",
+        (Say("{bot} 怎么安装？", where=THREAD), Say("{bot} 然后呢？", "then", where=THREAD)),
+        (ECHO, "echo: 然后呢？"),
+        (ANSWERED, ANSWERED),
+        {"q": Understood(kind="thread"), "then": Understood(kind="thread")},
+        frozenset({Lack.THREADS}),
+    ),
+    Situation(
+        "chatter in a thread",
+        (Say("先这样", where=THREAD),),
+        (),
+        (UNADDRESSED,),
+        {"q": Understood(kind="thread")},
+        frozenset({Lack.THREADS}),
+    ),
+    Situation(
+        "a stranger writes directly",
+        (Say("怎么安装？", by="stranger", where=DIRECT),),
+        (ECHO,),
+        (ANSWERED,),
+        {"q": Understood(addressed="direct", kind="direct")},
+        frozenset({Lack.DIRECT_MESSAGES}),
+    ),
+    Situation(
+        "a stranger sends a voice message",
+        (Say(by="stranger", where=DIRECT, voice=True),),
+        ("语音",),
+        ("said:refused(not_heard)",),
+        {"q": Understood(attachments=("voice",), kind="direct")},
+        frozenset({Lack.DIRECT_MESSAGES}),
+    ),
+    # ── what is written ──────────────────────────────────────────────────────────────────────────────
+    Situation(
+        "a picture with words before and after",
+        (Say("{bot} 看这里 {image} 这是什么？"),),
+        ("这是什么？",),
+        (ANSWERED,),
+        {"q": Understood("看这里 这是什么？", "mention", ("image",))},
+    ),
+    Situation(
+        "a picture without words",
+        (Say("{image}"),),
+        (),
+        (UNADDRESSED,),
+        {"q": Understood("", "none", ("image",))},
+    ),
+    Situation(
+        "a file without words",
+        (Say(file="beans.yaml"),),
+        (),
+        (UNADDRESSED,),
+        {"q": Understood("", "none", ("file",))},
+    ),
+    Situation(
+        "a question over several lines with code",
+        (Say("{bot} 这段对吗？\n```python\nplant(bean)\n```"),),
+        ("plant(bean)",),
+        (ANSWERED,),
+    ),
+    Situation(
+        "a long question",
+        (Say("{bot} " + "豆子怎么种？" * 200),),
+        ("豆子怎么种？",),
+        (ANSWERED,),
+        {"q": Understood("豆子怎么种？" * 200)},
+    ),
+    Situation(
+        "a hostile name is shown plain",
+        (Say("{bot} 怎么安装？", by="rogue"),),
+        (ECHO,),
+        (ANSWERED,),
+    ),
+    Situation(
+        "typed mention markup is only text",
+        (Say('<@1> @_user_1 <at user_id="1"></at> @everyone'),),
+        (),
+        (UNADDRESSED,),
+        {"q": Understood(addressed="none")},
+    ),
+    # ── what is answered ─────────────────────────────────────────────────────────────────────────────
+    Situation(
+        "a long answer with code and a table loses nothing",
+        (Say("{bot} 全部给我"),),
+        (*LINES[:20], *CODE.splitlines()[1:3], *LINES[20:], "后端", "ncnn"),
+        (ANSWERED,),
+        split=True,
+    ),
+    Situation(
+        "a slow answer is one message in the end",
+        (Say("{bot} 慢慢说"),),
+        ("一。二。三。",),
+        (ANSWERED,),
+    ),
+    Situation(
+        "the documents do not know",
+        (Say("{bot} 火星上有水吗？"),),
+        ("没有找到",),
+        ("said:nothing_found(not_in_documents)",),
+    ),
+    Situation("an unclear question", (Say("{bot} 那个不行"),), ("",), ("said:asked_back(unclear)",)),
+    Situation(
+        "unasked it answers where the room allows it",
+        (Set("unasked", "helpful"), Set("unasked_pause_s", 0), Say("怎么安装？")),
+        (ECHO,),
+        (ANSWERED,),
+        {"q": Understood(addressed="none")},
+    ),
+    Situation(
+        "unasked it leaves chatter alone",
+        (Set("unasked", "helpful"), Set("unasked_pause_s", 0), Say("哈哈哈")),
+        (),
+        ("said:silent(not_a_question)",),
+    ),
+    Situation(
+        "its own words are no event",
+        (ASK, Say("谢谢", "thanks")),
+        (ECHO,),
+        (ANSWERED, UNADDRESSED),
+    ),
+    Situation(
+        "another bot is not answered",
+        (Say("{bot} 你好", by="parrot"),),
+        (),
+        ("said:silent(from_bot)",),
+        needs=frozenset({Lack.OTHER_BOTS}),
+    ),
+    # ── what becomes of it ───────────────────────────────────────────────────────────────────────────
+    Situation(
+        "a question that is edited is answered anew in place",
+        (ASK, Edit("q", "{bot} 怎么卸载？")),
+        ("echo: 怎么卸载？",),
+        (ANSWERED, "edited:answered(from_documents)"),
+        needs=frozenset({Lack.TOLD_OF_EDITS}),
+    ),
+    Situation(
+        "chatter that is edited into a question",
+        (Say("怎么安装"), Edit("q", "{bot} 怎么安装？")),
+        (ECHO,),
+        (UNADDRESSED, "edited:answered(from_documents)"),
+        needs=frozenset({Lack.TOLD_OF_EDITS}),
+    ),
+    Situation(
+        "a question that is edited into chatter loses its answer",
+        (ASK, Edit("q", "算了")),
+        (),
+        (ANSWERED, "edited:silent(not_addressed)"),
+        needs=frozenset({Lack.TOLD_OF_EDITS}),
+    ),
+    Situation(
+        "a recalled question takes its answer along",
+        (ASK, Recall("q")),
+        (),
+        (ANSWERED, "recalled:done(erased)"),
+    ),
+    Situation(
+        "recalled while it is answered",
+        (Say("{bot} 慢慢说", wait=False), Recall("q")),
+        (),
+        ("said:silent(recalled)", "recalled:done(erased)"),
+    ),
+    Situation(
+        "recalled chatter is erased",
+        (Say("午饭？"), Recall("q")),
+        (),
+        (UNADDRESSED, "recalled:done(erased)"),
+    ),
+    Situation(
+        "a thumb is feedback", (ASK, React("q", "👍")), (ECHO,), (ANSWERED, "reacted:done(noted)"), feedback=(1,)
+    ),
+    Situation(
+        "a thumb that is turned",
+        (ASK, React("q", "👍"), React("q", "👎", takes_back="👍")),
+        (ECHO,),
+        (ANSWERED, "reacted:done(noted)"),
+        feedback=(-1,),
+    ),
+    Situation(
+        "a thumb that is taken back",
+        (ASK, React("q", "👍"), React("q", takes_back="👍")),
+        (ECHO,),
+        (ANSWERED, "reacted:done(noted)"),
+    ),
+    # ── commands ─────────────────────────────────────────────────────────────────────────────────────
+    Situation("a typed command", (Say("{bot} /help"),), (HELP,), ("said:done(command)",)),
+    Situation("a command in Chinese", (Say("{bot} /帮助"),), (HELP,), ("said:done(command)",)),
+    Situation(
+        "a command from the menu",
+        (Slash("help"),),
+        (HELP,),
+        ("pressed:done(command)",),
+        needs=frozenset({Lack.SLASH_COMMANDS}),
+    ),
+    Situation("an unknown command", (Say("{bot} /nosuch"),), ("/nosuch",), ("said:refused(unknown_command)",)),
+    Situation(
+        "a command beyond one's rights",
+        (Say("{bot} /mute 2h"), Say("{bot} 怎么安装？", "still")),
+        ("", ECHO),
+        ("said:refused(not_allowed)", ANSWERED),
+    ),
+    Situation(
+        "muted by its owner",
+        (Say("{bot} /mute 2h", by="owner"), Say("{bot} 怎么安装？", "muted")),
+        ("",),
+        ("said:done(command)", "said:silent(muted)"),
+    ),
+    Situation(
+        "a button does what it says",
+        (Say("{bot} /settings unasked helpful", by="owner"), Press("owner")),
+        ("", ""),
+        ("said:done(command)", "pressed:done(command)"),
+    ),
+    Situation(
+        "a button beyond one's rights",
+        (Say("{bot} /settings unasked helpful", by="owner"), Press("ann")),
+        ("", ""),
+        ("said:done(command)", "pressed:refused(not_allowed)"),
+    ),
+    Situation(
+        "why it answered",
+        (ASK, Say("{bot} /why", "why", by="owner")),
+        (ECHO, "guide.md"),
+        (ANSWERED, "said:done(command)"),
+    ),
+    Situation(
+        "stopped before it said anything",
+        (Say("{bot} 慢慢说", wait=False), Say("{bot} /stop", "stop", by="owner")),
+        ("",),
+        ("said:silent(stopped)", "said:done(command)"),
+    ),
+    # ── coming and going ─────────────────────────────────────────────────────────────────────────────
+    Situation(
+        "added it greets once",
+        (Add(), Remove(), Add()),
+        (GREETING,),
+        ("added:done(greeted)", "removed:done(noted)", "added:silent(already_greeted)"),
+        needs=frozenset({Lack.COMING_AND_GOING}),
+        own_place=True,
+    ),
+    Situation(
+        "the greeting's button",
+        (Add(), Press()),
+        (GREETING, HELP),
+        ("added:done(greeted)", "pressed:done(command)"),
+        needs=frozenset({Lack.COMING_AND_GOING}),
+        own_place=True,
+    ),
+    Situation(
+        "thrown out while it answers",
+        (Add(), Say("{bot} 慢慢说", wait=False), Remove()),
+        (GREETING,),
+        ("added:done(greeted)", "said:answered(from_documents)", "removed:done(noted)"),
+        needs=frozenset({Lack.COMING_AND_GOING}),
+        own_place=True,
+        deliveries=("sent", "undeliverable"),
+    ),
+    Situation(
+        "it may not write here",
+        (Forbid(), ASK),
+        (),
+        (ANSWERED,),
+        needs=frozenset({Lack.PERMISSIONS}),
+        deliveries=("undeliverable",),
+    ),
+)
