@@ -179,7 +179,9 @@ class Library:
         """Read and split one file; None when there is nothing to write."""
         digest, size = "", 0
         try:
-            data = readers.load(file.path, root, self.settings.max_file_bytes)
+            settings = self.settings
+            most = readers.max_bytes_of(file.source, settings.max_file_bytes, settings.reading)
+            data = readers.load(file.path, root, most)
             digest, size = self._hash(file.source, data), len(data)
             if known is not None and known.hash == digest and known.status != Status.KEPT:
                 if known.reason:
@@ -187,7 +189,7 @@ class Library:
                 else:
                     report.unchanged += 1
                 return None
-            text = readers.text_of(file.source, data)
+            text = readers.text_of(file.source, data, settings.reading)
         except Refused as refused:
             report.refused.append((file.source, refused.reason))
             said = known is not None and known.reason == refused.reason
@@ -199,6 +201,8 @@ class Library:
     def _hash(self, source: str, data: bytes) -> str:
         settings = self.settings
         recipe = f"{readers.VERSION}.{split.VERSION}.{settings.chunk_chars}.{settings.max_chunk_chars}.{source}"
+        if Path(source).suffix.lower() in readers.PACKED:
+            recipe += settings.reading.model_dump_json()  # what was refused under one limit is read under another
         return hashlib.blake2b(data, digest_size=16, person=b"document", salt=_short(recipe)).hexdigest()
 
     def _split(self, source: str, text: str) -> tuple[Chunk, ...]:

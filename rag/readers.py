@@ -1,4 +1,4 @@
-"""Files to text: Markdown, plain text and HTML. The first step of a document on its way in.
+"""Files to text: Markdown, plain text, HTML, PDF, Word, question–answer pairs. A document's first step on its way in.
 
 Nothing here trusts a file: its size is checked while it is read, its encoding is found, what a reader would not see
 (comments, scripts, hidden elements, invisible characters) is taken out, and whatever cannot be read is
@@ -12,57 +12,40 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-from bot.texts import Text
+from rag import pairs
 from rag.html import Tangled, html_to_markdown
 from rag.markdown import plain_markdown
+from rag.pairs import csv_to_markdown, json_to_markdown
+from rag.pdf import pdf_to_markdown
+from rag.reading import Reading
+from rag.refusal import PASSING, REFUSALS, Refusal, Refused
+from rag.word import word_to_markdown
 from search.normalise import visible
 
-VERSION = 2
+__all__ = [
+    "PACKED",
+    "PASSING",
+    "READERS",
+    "REFUSALS",
+    "Closed",
+    "Found",
+    "Refusal",
+    "Refused",
+    "load",
+    "max_bytes_of",
+    "storable",
+    "text_of",
+    "walk",
+]
+
+VERSION = 3
 """Part of every document's hash: raise it when the same bytes read differently, and they are read again."""
 
 
-class Refusal(StrEnum):
-    """Why a file is not in the base."""
-
-    EMPTY = "empty"
-    TOO_LARGE = "too_large"
-    BINARY = "binary"
-    ENCODING = "encoding"
-    UNREADABLE = "unreadable"
-    VANISHED = "vanished"
-    UNSUPPORTED = "unsupported"
-    OUTSIDE = "outside"
-    TANGLED = "tangled"
-
-
-REFUSALS: Mapping[Refusal, Text] = {
-    Refusal.EMPTY: Text(zh="文件里没有文字", en="there is no text in it"),
-    Refusal.TOO_LARGE: Text(zh="文件太大", en="it is too large"),
-    Refusal.BINARY: Text(zh="是二进制文件，不是文本", en="it is binary, not text"),
-    Refusal.ENCODING: Text(zh="认不出文字编码，请存为 UTF-8", en="its encoding cannot be told: save it as UTF-8"),
-    Refusal.UNREADABLE: Text(zh="没有读取权限，或读取出错", en="it cannot be read (rights, or a read error)"),
-    Refusal.VANISHED: Text(zh="读取时文件消失了", en="it vanished while it was being read"),
-    Refusal.UNSUPPORTED: Text(zh="不支持这种文件", en="this kind of file is not supported"),
-    Refusal.TANGLED: Text(zh="网页嵌套太深", en="its elements are nested too deeply"),
-    Refusal.OUTSIDE: Text(zh="链接指向文件夹之外", en="it is a link that leads out of the folder"),
-}
-
 NOT_DOCUMENTS = frozenset({".git", ".hg", ".svn", ".venv", "__pycache__", "node_modules"})
 """Folders of tools, never walked into."""
-
-PASSING = frozenset({Refusal.UNREADABLE, Refusal.VANISHED})
-"""Reasons that say nothing about the file's text: what was read of it before stays."""
-
-
-class Refused(Exception):
-    """Raised by :func:`load` and :func:`text_of`; the document's row and the report carry the reason."""
-
-    def __init__(self, reason: Refusal) -> None:
-        self.reason = reason
-        super().__init__(REFUSALS[reason].en)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +81,17 @@ def walk(root: Path) -> Iterator[Found | Closed]:
         yield from closed
         closed.clear()
         for name in sorted(files):
-            if Path(name).suffix.lower() in READERS:
-                path = Path(folder, name)
+            path = Path(folder, name)
+            if _is_document(path):
                 yield Found(path, _source(root, path))
     yield from closed
+
+
+def _is_document(path: Path) -> bool:
+    ending = path.suffix.lower()
+    if ending in pairs.ENDINGS:
+        return pairs.promising(path)
+    return (ending in READERS or ending in PACKED) and not path.name.startswith("~$")  # Word's mark of an open file
 
 
 def _source(root: Path, path: Path) -> str:
@@ -136,20 +126,35 @@ def load(path: Path, root: Path, max_bytes: int) -> bytes:
     return data
 
 
-def text_of(name: str, data: bytes) -> str:
-    """The text of a file as Markdown (or plain text), by the ending of its name. Raises :class:`Refused`."""
-    reader = READERS.get(Path(name).suffix.lower())
-    if reader is None:
+def max_bytes_of(name: str, max_bytes: int, limits: Reading) -> int:
+    """What a file of that name may weigh."""
+    return limits.max_packed_bytes if Path(name).suffix.lower() in PACKED else max_bytes
+
+
+def text_of(name: str, data: bytes, limits: Reading | None = None) -> str:
+    """The text of a file as Markdown (or plain text), by the ending of its name. Blocks. Raises :class:`Refused`."""
+    ending = Path(name).suffix.lower()
+    reader, unpacked = READERS.get(ending), PACKED.get(ending)
+    if reader is None and unpacked is None:
         raise Refused(Refusal.UNSUPPORTED)
     if not data.strip():
         raise Refused(Refusal.EMPTY)
     try:
-        text = reader(visible(decode(data)))
+        if unpacked is not None:
+            text = unpacked(data, name, limits or Reading())
+        elif reader is not None:
+            text = reader(visible(decode(data)))
     except Tangled:
         raise Refused(Refusal.TANGLED) from None
+    text = visible(_without_halves(text))
     if not text.strip():
         raise Refused(Refusal.EMPTY)
     return text
+
+
+def _without_halves(text: str) -> str:
+    """Without halves of UTF-16 pairs, which JSON's escapes and a PDF's fonts can name and no database takes."""
+    return text.encode("utf-8", "ignore").decode("utf-8")
 
 
 _MARKS = (
@@ -213,5 +218,13 @@ READERS: Mapping[str, Callable[[str], str]] = {
     ".rst": _plain,
     ".html": html_to_markdown,
     ".htm": html_to_markdown,
+    ".csv": csv_to_markdown,
+    ".json": json_to_markdown,
 }
 """By the ending of a file's name; what is not here is passed over in a folder and refused when named itself."""
+
+PACKED: Mapping[str, Callable[[bytes, str, Reading], str]] = {
+    ".pdf": pdf_to_markdown,
+    ".docx": word_to_markdown,
+}
+"""Readers of files that are no text themselves: bytes, the file's name and the limits in, Markdown out."""

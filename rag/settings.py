@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rag.reading import Reading
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,6 +62,8 @@ class KnowledgeSettings(_Section):
     """Limits and choices, with the defaults that the benchmarks are measured with."""
 
     max_file_bytes: int = Field(default=4_000_000, ge=1)
+    reading: Reading = Field(default_factory=Reading)
+    """Limits for PDF and Word."""
     max_files: int = Field(default=100_000, ge=1)
     chunk_chars: int = Field(default=1_000, ge=100)
     """What the splitter aims at; it never makes a chunk longer than ``max_chunk_chars``."""
