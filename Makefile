@@ -11,7 +11,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := bot search net rag adapters maodou benchmarks
+PACKAGES := bot search net rag llm moderation adapters maodou benchmarks
 SOURCES := pyproject.toml constraints.txt
 
 # The first Python that will do, or the one that is named: make setup PYTHON=/opt/python3.13/bin/python3

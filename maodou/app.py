@@ -27,6 +27,9 @@ from maodou.database import open_store
 from maodou.documents import Documents
 from maodou.housekeeping import Housekeeping
 from maodou.instance import only_one
+from moderation.commands import FilterCommands
+from moderation.judging import Filter
+from moderation.screen import FilterScreen
 from rag.commands import KnowledgeCommands
 
 log = structlog.get_logger(__name__)
@@ -74,6 +77,7 @@ class App:
             platforms = {platform.name: platform for platform in make_platforms(settings, store, clock)}
             documents = opened.enter_context(Documents.open(settings, store, sample=True))
             scopes = Scopes(store, clock, ROOM_SETTINGS, configured=settings.rooms)
+            screen = FilterScreen(scopes, Filter.shipped())
             retention = Retention(store, clock, settings.core.retention_days, settings.core.keys_days)
             core = Core.build(
                 store,
@@ -82,9 +86,12 @@ class App:
                 documents.answerer,
                 settings=settings.core,
                 clock=clock,
+                screen=screen,
                 scopes=scopes,
                 retention=retention,
-                commands=Commands((KnowledgeCommands(documents.library).command,)),
+                commands=Commands(
+                    (KnowledgeCommands(documents.library).command, FilterCommands(scopes, screen).command)
+                ),
             )
             housekeeping = Housekeeping(store, retention, clock, settings.data_dir)
             yield cls(settings, store, core, documents, housekeeping, platforms)

@@ -31,13 +31,14 @@ from bot.settings import CoreSettings
 from bot.store import StoreSettings
 from llm.settings import ModelSettings
 from maodou.config_errors import WrongKey, explain, secrets_in, syntax_error
+from moderation.settings import FILTER_SETTINGS
 from rag.settings import KnowledgeSettings
 
 PREFIX = "MAODOU_"
 SAMPLE_BASE = "default"
 """The knowledge base that a new room reads, and that the sample documents go into."""
 
-ROOM_SETTINGS: tuple[Setting[Any], ...] = (*CORE_SETTINGS,)
+ROOM_SETTINGS: tuple[Setting[Any], ...] = (*CORE_SETTINGS, *FILTER_SETTINGS)
 """What a room can set, of all features; ``rooms:`` gives their defaults."""
 
 
