@@ -8,6 +8,7 @@ passage; only the connecting words, in the question's language, are ours.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -52,7 +53,7 @@ class ExtractiveAnswerer:
     async def answer(self, question: Question, judgement: Judgement) -> AsyncIterator[Sentence]:
         """Pieces of the passages with their citations, best passage first; nothing when no piece answers."""
         text = await whole(question)
-        for sentence in extract(text, judgement.passages, question.language):
+        for sentence in await asyncio.to_thread(extract, text, judgement.passages, question.language):
             yield sentence
 
 
