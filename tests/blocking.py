@@ -16,9 +16,15 @@ from types import ModuleType
 from blockbuster import BlockBuster, BlockBusterFunction
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = ("adapters", "bot", "maodou", "net", "rag", "search")
+OURS = ("adapters", "bot", "llm", "maodou", "net", "rag", "search")
 
 MAY_BLOCK: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "*",
+        "llm/client.py",
+        "__init__",
+        "the app makes it before its loop runs; a test may make it on its own",
+    ),
     (
         "threading.Lock.acquire",
         "adapters/feishu/connection.py",

@@ -43,9 +43,15 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
+def llama_server() -> bool:
+    """llama.cpp with its own HTTP server, and what a model file for it is made with."""
+    return all(importlib.util.find_spec(name) for name in ("xllamacpp", "gguf"))
+
+
 PARTS: dict[str, tuple[str, str, Callable[[], object]]] = {
     "postgres": ("PostgreSQL", "name a server: MAODOU_TEST_DATABASE_URL=postgresql://user@host/db", postgres_url),
     "browser": ("Chromium", "install it: apt-get install chromium", chromium),
+    "llama_server": ("llama.cpp", "install it: pip install xllamacpp gguf", llama_server),
     "torch": ("PyTorch", "install it: make setup ALL=1", lambda: importlib.util.find_spec("torch")),
 }
 """By marker: the part's name, how to get it, and whether it is here."""
