@@ -252,7 +252,7 @@ def load(path: Path, recipe: str) -> BaseIndex | None:
             versions = _text(arrays["versions"])
             words = WordIndex(
                 Postings(arrays["counts"], arrays["chunks"], arrays["starts"], arrays["lengths"]),
-                {token: number for number, token in enumerate(vocabulary.split("\n"))} if vocabulary else {},
+                _numbered(vocabulary.split("\n")) if vocabulary else {},
             )
             return BaseIndex(
                 head["name"],
@@ -280,6 +280,10 @@ def _meanings(arrays: Mapping[str, Any]) -> Meanings | None:
     if "lsa_rows" in arrays:
         lsa = Lsa(arrays["lsa_components"], arrays["lsa_rows"], int(arrays["lsa_chunks"][0]))
     return Meanings(VectorIndex.from_bytes(arrays["vectors"]), lsa)
+
+
+def _numbered(tokens: Sequence[str]) -> dict[str, int]:
+    return dict(zip(tokens, range(len(tokens)), strict=True))
 
 
 def _bytes(text: str) -> npt.NDArray[np.uint8]:

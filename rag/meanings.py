@@ -36,6 +36,8 @@ def stored(
     connection: Connection, model: str, chunk_ids: npt.NDArray[np.int64], old: Meanings | None
 ) -> Meanings | None:
     """The vectors of ``model`` that SQL has for these chunks; those that ``old`` has are not read again."""
+    if old is not None and _same(old.index, chunk_ids):
+        return old
     index = None if old is None else _kept(old.index, chunk_ids)
     missing = chunk_ids if index is None else chunk_ids[~np.isin(chunk_ids, index.ids())]
     for start in range(0, len(missing), _READ_CHUNKS):
@@ -52,6 +54,8 @@ def fitted(
 ) -> Meanings | None:
     """LSA vectors: new chunks are projected as the others were, until so many are new that it is fitted again."""
     if old is not None and old.lsa is not None:
+        if _same(old.index, chunk_ids):
+            return old
         index = _kept(old.index, chunk_ids)
         missing = np.flatnonzero(~np.isin(chunk_ids, index.ids()))
         gone = max(0, old.lsa.chunks - len(index))
@@ -72,6 +76,11 @@ def _kept(index: VectorIndex, chunk_ids: npt.NDArray[np.int64]) -> VectorIndex:
     ids = copy.ids()
     copy.remove(ids[~np.isin(ids, chunk_ids)])
     return copy
+
+
+def _same(index: VectorIndex, chunk_ids: npt.NDArray[np.int64]) -> bool:
+    """Whether ``index`` has the vectors of just these chunks."""
+    return len(index) == len(chunk_ids) and bool(np.isin(chunk_ids, index.ids()).all())
 
 
 def to_bytes(vector: npt.NDArray[np.float32]) -> bytes:

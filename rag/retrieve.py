@@ -144,16 +144,21 @@ class Retriever:
         chosen: list[tuple[_Key, float]] = []
         folded: dict[_Key, list[_Key]] = {}
         of_document: dict[int, int] = {}
-        for key, score in fused:
-            document, fingerprint = of_key[key]
-            same = next((other for other, _ in chosen if near_duplicates.near(of_key[other][1], fingerprint)), None)
+        prints = np.array([of_key[key][1] for key, _ in fused], np.uint64)
+        same_as: list[_Key | None] = [None] * len(fused)  # the best of the chosen that says the same
+        for number, (key, score) in enumerate(fused):
+            same = same_as[number]
             if same is not None:
                 folded.setdefault(same, []).append(key)
                 continue
+            document = of_key[key][0]
             if len(chosen) >= limit or of_document.get(document, 0) >= self.settings.passages_per_document:
                 continue
             of_document[document] = of_document.get(document, 0) + 1
             chosen.append((key, score))
+            for other in np.flatnonzero(near_duplicates.near_any(prints[number], prints)).tolist():
+                if other > number and same_as[other] is None:
+                    same_as[other] = key
         return chosen, folded
 
     def neighbours(self, hit: Hit, before: int = 1, after: int = 1) -> list[Passage]:

@@ -107,8 +107,11 @@ class WordIndex:
         idf = _idf(chunks, self._frequencies).astype(np.float32)
         mean = float(postings.lengths.mean()) if chunks else 1.0
         norm = (k1 * (1 - b + b * postings.lengths / max(mean, 1e-9))).astype(np.float32)
-        counts = postings.counts.astype(np.float32)
-        scores: Floats = np.repeat(idf, self._frequencies) * counts / (counts + norm[postings.chunks])
+        scores: Floats = postings.counts.astype(np.float32)
+        below = norm[postings.chunks]  # in place from here: at millions of entries, fresh memory is what costs
+        below += scores
+        scores /= below
+        scores *= np.repeat(idf, self._frequencies)
         return scores
 
     @property
@@ -148,11 +151,12 @@ class WordIndex:
 
 def top(scores: Floats, limit: int) -> tuple[Ints, Floats]:
     """Positions and values of the ``limit`` largest positive scores, largest first; ties in order of position."""
-    if limit < len(scores):
-        candidates = np.argpartition(scores, len(scores) - limit)[len(scores) - limit :]
-        candidates.sort()
-    else:
-        candidates = np.arange(len(scores))
-    candidates = candidates[scores[candidates] > 0]
-    order = candidates[np.argsort(-scores[candidates], kind="stable")]
-    return order.astype(np.int32), scores[order]
+    candidates = np.flatnonzero(scores > 0)
+    values = scores[candidates]
+    if limit < len(candidates):
+        least = np.partition(values, len(values) - limit)[len(values) - limit]
+        above, equal = np.flatnonzero(values > least), np.flatnonzero(values == least)
+        kept = np.sort(np.concatenate([above, equal[: limit - len(above)]]))
+        candidates, values = candidates[kept], values[kept]
+    order = np.argsort(-values, kind="stable")
+    return candidates[order].astype(np.int32), values[order]

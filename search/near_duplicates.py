@@ -54,3 +54,9 @@ def fingerprints_of(texts: Sequence[_Words]) -> _Words:
 
 def near(one: int, other: int) -> bool:
     return (one ^ other).bit_count() <= MAX_DISTANCE_BITS
+
+
+def near_any(one: np.uint64, others: _Words) -> npt.NDArray[np.bool_]:
+    """Which of ``others``, shape (n,), are near-duplicates of ``one``; shape (n,)."""
+    near: npt.NDArray[np.bool_] = np.bitwise_count(others ^ one) <= MAX_DISTANCE_BITS
+    return near
