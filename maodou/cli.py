@@ -62,11 +62,15 @@ def chat(context: typer.Context) -> None:
 
 
 @app.command()
-def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
+def doctor(
+    context: typer.Context,
+    as_json: JsonOption = False,
+    room: Annotated[str, typer.Option(help="Why is it silent there? As discord:123.", show_default=False)] = "",
+) -> None:
     """Check everything that could be wrong, and say what to do about it."""
-    from maodou.doctor import check_all
+    from maodou.doctor import check_all, check_room
 
-    results = check_all(context.obj)
+    results = check_room(context.obj, room) if room else check_all(context.obj)
     if as_json:
         typer.echo(json.dumps([asdict(result) for result in results], ensure_ascii=False))
     else:

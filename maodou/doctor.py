@@ -28,6 +28,7 @@ from bot.store import Store
 from bot.tables import deliveries, inbox
 from maodou.config import Settings, load
 from maodou.database import check_driver, revision
+from maodou.doctor_platforms import account, why_silent
 from maodou.housekeeping import LEAST_FREE_BYTES
 from maodou.instance import lock_file
 
@@ -55,6 +56,15 @@ def check_all(config: Path | None) -> list[CheckResult]:
     for check in CHECKS:
         results.extend(_made(check, settings))
     return results
+
+
+def check_room(config: Path | None, room: str) -> list[CheckResult]:
+    """What keeps it silent in one room. Raises ``UsageError`` for a wrong room, or a wrong configuration."""
+    settings = load(config)
+    if not _is_there(settings):
+        raise UsageError("There is no database yet: start Maodou first (maodou up).")
+    check_driver(settings)
+    return why_silent(settings, room, is_running)
 
 
 def _made(check: Check, settings: Settings) -> Sequence[CheckResult]:
@@ -215,7 +225,7 @@ def is_running(settings: Settings) -> bool:
 
 
 def _platforms(settings: Settings) -> Iterator[CheckResult]:
-    """Each configured platform has its secrets."""
+    """Each configured platform has its secrets, and knows them."""
     for name in settings.platforms:
         section = getattr(settings, name)
         missing = [secret for secret in NEEDED_SECRETS[name] if not getattr(section, secret).get_secret_value()]
@@ -223,7 +233,7 @@ def _platforms(settings: Settings) -> Iterator[CheckResult]:
             variables = " and ".join(f"MAODOU_{name}_{secret}=…".upper() for secret in missing)
             yield CheckResult(False, name, f"{' and '.join(missing)} not set", f"Put {variables} into .env.")
         else:
-            yield CheckResult(True, name, "has its secrets")
+            yield from account(settings, name)
 
 
 def _embedding(settings: Settings) -> Iterator[CheckResult]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -11,6 +11,7 @@ from bot.ports import Clock, Platform
 from bot.store import Store
 from maodou.app import App
 from maodou.config import Settings
+from maodou.health_file import telling
 from maodou.platforms import configured_platforms, furnish
 from maodou.terminal import Terminal
 
@@ -28,7 +29,12 @@ def run_up(settings: Settings) -> None:
             else:
                 typer.echo(f"  {platform.name}: connected")
 
-        asyncio.run(app.run(announce))
+        asyncio.run(_run(app, announce))
+
+
+async def _run(app: App, announce: Callable[[Platform], None]) -> None:
+    async with telling(app.health, app.settings.data_dir):
+        await app.run(announce)
 
 
 def run_chat(settings: Settings) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import re
 import stat
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from dotenv import dotenv_values
@@ -22,32 +19,9 @@ from tests.emulators.discord import DiscordEmulator
 from tests.emulators.feishu import Feishu
 from tests.emulators.feishu.registration import asks_for
 from tests.maodou.conftest import Maodou
+from tests.maodou.local_discord import LocalDiscord
 
 COMMENTED = (ROOT / "config.yaml").read_text("utf-8")
-
-
-class LocalDiscord:
-    """The emulator on a loop of its own, since a command has one too."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.emulator = self._run(self._start())
-
-    async def _start(self) -> DiscordEmulator:
-        emulator = DiscordEmulator(token="emulated-token.with_all-letters")
-        await emulator.start()
-        return emulator
-
-    def _run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
-    def close(self) -> None:
-        self._run(self.emulator.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 @pytest.fixture
