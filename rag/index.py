@@ -11,8 +11,11 @@ import json
 import os
 import tempfile
 import zipfile
+from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress, count
 from pathlib import Path
 from typing import Any
 
@@ -150,15 +153,19 @@ class _Added:
     """The new chunks of an index, tokenised; their numbers go on after those that were kept."""
 
     def __init__(self, vocabulary: Mapping[str, int], first: int) -> None:
-        self.vocabulary = dict(vocabulary)
+        self._numbered = defaultdict(count(len(vocabulary)).__next__, vocabulary)  # a new token gets the next number
         self.chunk_ids: list[int] = []
         self.document_ids: list[int] = []
         self._first = first
-        self._ids: list[npt.NDArray[np.int32]] = []
-        self._weights: list[npt.NDArray[np.float32]] = []
-        self._bodies: list[int] = []  # tokens of each chunk's own text: what its fingerprint is made of
+        self._ids = array("i")  # of all chunks, one after the other: body, heading, source
+        self._lengths: list[tuple[int, int, int]] = []  # of these three, of each chunk
         self._sources: dict[str, list[int]] = {}
         self._headings: dict[str, list[int]] = {}
+
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """A copy: one in which a token that is asked for is not made."""
+        return dict(self._numbered)
 
     def take(self, chunk_id: int, document_id: int, source: str, heading: str, text: str) -> None:
         if source not in self._sources:
@@ -168,41 +175,38 @@ class _Added:
         body, above, path = self._numbers(tokenise.tokens(text)), self._headings[heading], self._sources[source]
         self.chunk_ids.append(chunk_id)
         self.document_ids.append(document_id)
-        self._ids.append(np.array(body + above + path, np.int32))
-        self._weights.append(
-            np.repeat(
-                np.array([BODY_WEIGHT, HEADING_WEIGHT, SOURCE_WEIGHT], np.float32), [len(body), len(above), len(path)]
-            )
-        )
-        self._bodies.append(len(body))
+        self._ids.extend(body)
+        self._ids.extend(above)
+        self._ids.extend(path)
+        self._lengths.append((len(body), len(above), len(path)))
 
     def _numbers(self, tokens: Iterable[str]) -> list[int]:
-        vocabulary = self.vocabulary
-        return [vocabulary.setdefault(token, len(vocabulary)) for token in tokens]
+        return list(map(self._numbered.__getitem__, tokens))
 
     def prints(self) -> npt.NDArray[np.uint64]:
         """SimHashes of the chunks' own texts; a text that is too short for one gets the hash of its tokens."""
-        if not self._ids:
-            return np.zeros(0, np.uint64)
-        bodies = [ids[:length] for ids, length in zip(self._ids, self._bodies, strict=True)]
-        used = np.unique(np.concatenate(bodies)) if bodies else np.zeros(0, np.int32)
-        hashes = np.zeros(len(self.vocabulary), np.uint64)
-        names = list(self.vocabulary)
-        for number in used.tolist():
-            hashes[number] = near_duplicates.token_hash(names[number])
-        return near_duplicates.fingerprints_of([hashes[body] for body in bodies])
+        ids = np.array(self._ids, np.int32)
+        used = np.zeros(len(self._numbered), np.bool_)
+        used[ids] = True
+        hashes = np.zeros(len(self._numbered), np.uint64)
+        hashes[used] = near_duplicates.token_hashes(compress(self._numbered, used.tolist()))
+        of_ids = hashes[ids]
+        starts = np.cumsum([0, *(sum(lengths) for lengths in self._lengths)]).tolist()
+        bodies = [of_ids[start : start + body] for start, (body, _, _) in zip(starts, self._lengths, strict=False)]
+        return near_duplicates.fingerprints_of(bodies)
 
     def postings(self, old: Postings, kept: npt.NDArray[np.bool_]) -> Postings:
         numbers = np.cumsum(kept) - 1
         entries = kept[old.chunks]
-        lengths = [len(ids) for ids in self._ids]
-        new_chunks = np.repeat(np.arange(self._first, self._first + len(lengths), dtype=np.int32), lengths)
+        lengths = np.array(self._lengths, np.int64).reshape(-1, 3)
+        new_chunks = np.arange(self._first, self._first + len(lengths), dtype=np.int32)
+        weights = np.tile(np.array([BODY_WEIGHT, HEADING_WEIGHT, SOURCE_WEIGHT], np.float32), len(lengths))
         return Postings.of(
-            np.concatenate([old.token_ids()[entries], *self._ids]),
-            np.concatenate([numbers[old.chunks[entries]].astype(np.int32), new_chunks]),
-            np.concatenate([old.counts[entries].astype(np.float32), *self._weights]),
+            np.concatenate([old.token_ids()[entries], np.array(self._ids, np.int32)]),
+            np.concatenate([numbers[old.chunks[entries]].astype(np.int32), new_chunks.repeat(lengths.sum(axis=1))]),
+            np.concatenate([old.counts[entries].astype(np.float32), weights.repeat(lengths.ravel())]),
             self._first + len(lengths),
-            len(self.vocabulary),
+            len(self._numbered),
         )
 
 

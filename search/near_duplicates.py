@@ -8,7 +8,7 @@ are unsteady, so those below :data:`MIN_TOKENS` are only equal when all their to
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +18,28 @@ MIN_TOKENS = 24
 
 _Words = npt.NDArray[np.uint64]
 
+_LANES = 4
+_MAX_COUNTED = 0xFFFF
+_SPREAD = np.array([sum((bits >> lane & 1) << 16 * lane for lane in range(_LANES)) for bits in range(16)], np.uint64)
+"""Four bits to four counters of 16 bits in one number, so that one sum counts four bits; more tokens of a text than
+a counter holds are not looked at."""
+
 
 def token_hash(token: str) -> int:
     """64 bits of BLAKE2b, the same in every process."""
-    return int.from_bytes(hashlib.blake2b(token.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+    return int(token_hashes([token])[0])
+
+
+def token_hashes(tokens: Iterable[str]) -> _Words:
+    """The hash of each token, shape (tokens,)."""
+    blake2b = hashlib.blake2b
+    digests = [blake2b(token.encode("utf-8", "surrogatepass"), digest_size=8).digest() for token in tokens]
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
 def fingerprint(tokens: Sequence[str]) -> int:
     """The fingerprint of a text's tokens."""
-    return int(fingerprints_of([np.array([token_hash(token) for token in tokens], dtype=np.uint64)])[0])
+    return int(fingerprints_of([token_hashes(tokens)])[0])
 
 
 def fingerprints_of(texts: Sequence[_Words]) -> _Words:
@@ -41,13 +54,16 @@ def fingerprints_of(texts: Sequence[_Words]) -> _Words:
             digest = hashlib.blake2b(np.ascontiguousarray(hashes).tobytes(), digest_size=8).digest()
             result[number] = int.from_bytes(digest, "little")
     if long:
-        hashes = np.concatenate([texts[number] for number in long])
-        lengths = np.array([len(texts[number]) for number in long])
-        starts = np.cumsum(lengths) - lengths
+        texts = [texts[number][:_MAX_COUNTED] for number in long]
+        hashes = np.concatenate(texts)
+        lengths = np.array([len(text) for text in texts], np.uint64)
+        starts = (np.cumsum(lengths) - lengths).astype(np.int64)
         words = np.zeros(len(long), np.uint64)
-        for bit in range(64):
-            ones = np.add.reduceat(((hashes >> np.uint64(bit)) & np.uint64(1)).astype(np.int32), starts)
-            words |= (ones * 2 > lengths).astype(np.uint64) << np.uint64(bit)
+        for shift in range(0, 64, _LANES):
+            counted = np.add.reduceat(_SPREAD[(hashes >> np.uint64(shift)) & np.uint64(15)], starts)
+            for lane in range(_LANES):
+                ones = (counted >> np.uint64(16 * lane)) & np.uint64(_MAX_COUNTED)
+                words |= (ones * np.uint64(2) > lengths).astype(np.uint64) << np.uint64(shift + lane)
         result[long] = words
     return result
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from operator import add
 
 import Stemmer
 
@@ -55,7 +56,10 @@ _stem = Stemmer.Stemmer("english").stemWord
 def tokens(text: str) -> list[str]:
     """The tokens of ``text`` in their order, repeated as often as they occur; lower case."""
     found: list[str] = []
-    for run in _RUNS.finditer(_ESCAPE.sub(r"\1", folded(text))):
+    text = folded(text)
+    if "\\" in text:
+        text = _ESCAPE.sub(r"\1", text)
+    for run in _RUNS.finditer(text):
         kind, value = run.lastgroup, run.group()
         if kind == "cjk":
             _bigrams(value, found)
@@ -76,7 +80,7 @@ def _bigrams(run: str, found: list[str]) -> None:
         if len(piece) == 1:
             found.append(piece)
         else:
-            found.extend([piece[i : i + 2] for i in range(len(piece) - 1)])
+            found.extend(map(add, piece, piece[1:]))
 
 
 @lru_cache(maxsize=1 << 16)
