@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select
 
 from adapters.web.settings import WebSettings
+from benchmarks._memory import rss_mib
 from bot.delivery import DeliveryState
 from bot.event import Addressed, Member, Message, Room, Said
 from bot.logs import LogSettings, Secrets, configure
@@ -24,16 +24,6 @@ from bot.tables import deliveries
 from maodou.app import App
 from maodou.config import Settings
 from maodou.platforms import configured_platforms, furnish
-
-
-def rss_mib() -> float:
-    """Resident memory of this process, MiB; where the system has no ``/proc``, the most it ever was."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmRSS:")]
-        return int(line.split()[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
-    return peak / 1024 / 1024
 
 
 def said(room: Room, number: int, text: str) -> Said:
