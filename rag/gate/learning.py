@@ -69,6 +69,8 @@ class Learner:
     def fitted(self, names: Sequence[str]) -> Fitted | None:
         """The newest fit for these bases, at once; None while there is none. Blocks for one small query at most."""
         key = tuple(sorted(set(names)))
+        if not key:
+            return None
         now = time.monotonic()
         with self._lock:
             known = self._known.get(key)
@@ -76,17 +78,19 @@ class Learner:
             if due:
                 self._looked_at[key] = now
         if due:
-            fingerprint = self._fingerprint(key)
-            if known is None or known.fingerprint != fingerprint:
+            fingerprint, count = self._fingerprint(key)
+            if not count:
+                known = self._remember(key, _Known(fingerprint, None))
+            elif known is None or known.fingerprint != fingerprint:
                 known = self._load(key, fingerprint) or known
-            if known is None or known.fingerprint != fingerprint:
-                self._begin(key, fingerprint)
+                if known is None or known.fingerprint != fingerprint:
+                    self._begin(key, fingerprint)
         return known.fitted if known is not None else None
 
     def refit(self, names: Sequence[str]) -> Fitted | None:
         """Fit these bases' examples now and keep the fit; None when there are too few. Blocks for seconds."""
         key = tuple(sorted(set(names)))
-        fingerprint = self._fingerprint(key)
+        fingerprint, _ = self._fingerprint(key)
         began = time.monotonic()
         given = self.examples.of(key)[-MAX_EXAMPLES:]
         few = min(sum(each.good for each in given), sum(not each.good for each in given)) < training.MIN_EACH
@@ -94,8 +98,7 @@ class Learner:
         if not few:
             views = [self.view(example.text, key) for example in given]
             fitted = training.train(views, [example.good for example in given], self.prior)
-        with self._lock:
-            self._known[key] = _Known(fingerprint, fitted)
+        self._remember(key, _Known(fingerprint, fitted))
         if fitted is not None:
             self._keep(key, fingerprint, fitted)
             log.info(
@@ -135,8 +138,14 @@ class Learner:
 
     # ── what is kept ─────────────────────────────────────────────────────────────────────────────────────
 
-    def _fingerprint(self, key: tuple[str, ...]) -> str:
-        """Of the examples, the size of the bases, the prior and the features: a change of one changes it."""
+    def _remember(self, key: tuple[str, ...], known: _Known) -> _Known:
+        with self._lock:
+            self._known[key] = known
+        return known
+
+    def _fingerprint(self, key: tuple[str, ...]) -> tuple[str, int]:
+        """Of the examples, the size of the bases, the prior and the features: a change of one changes it. And how
+        many examples there are."""
         query = (
             select(func.count(), func.max(examples.c.id), func.sum(examples.c.id))
             .join(bases)
@@ -145,7 +154,7 @@ class Learner:
         row = self.store.read_now(lambda connection: connection.execute(query).one())
         size = round(math.log(self.retriever.statistics(key).chunks + 1, GROWTH))
         made_of = (training.VERSION, VERSION, self.prior.digest(), tuple(row), size)
-        return hashlib.blake2b(repr(made_of).encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(repr(made_of).encode(), digest_size=16).hexdigest(), int(row[0])
 
     def _load(self, key: tuple[str, ...], fingerprint: str) -> _Known | None:
         query = select(gates.c.fitted).where(gates.c.bases == _joined(key), gates.c.fingerprint == fingerprint)
@@ -153,13 +162,10 @@ class Learner:
         if text is None:
             return None
         try:
-            known = _Known(fingerprint, keeping.load(text))
+            return self._remember(key, _Known(fingerprint, keeping.load(text)))
         except (ValueError, KeyError, TypeError) as error:
             log.warning("gate.unreadable", bases=_joined(key), error=str(error))
             return None
-        with self._lock:
-            self._known[key] = known
-        return known
 
     def _keep(self, key: tuple[str, ...], fingerprint: str, fitted: Fitted) -> None:
         row = {"bases": _joined(key), "fingerprint": fingerprint, "fitted": keeping.dump(fitted), "at": time.time()}

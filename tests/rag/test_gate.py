@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 from bot.decision import Reason
 from bot.ports import Eagerness, Verdict
+from bot.store import Store, StoreSettings
+from maodou.schema import all_tables
 from rag.gate import background
 from rag.gate.deciding import Ruling
 from rag.gate.features import NAMES
@@ -21,11 +24,20 @@ from rag.settings import KnowledgeSettings
 from tests.rag.messages import CORPUS, messages
 
 
-@pytest.fixture
-def knowledge(library: Library, indexes: Indexes, settings: KnowledgeSettings) -> GatedKnowledge:
-    library.add(CORPUS, "projects")
+@pytest.fixture(scope="module")
+def knowledge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatedKnowledge]:
+    """Over the corpus, read once: nothing here writes, and what the database is makes no difference to it."""
+    store_settings = StoreSettings(f"sqlite:///{tmp_path_factory.mktemp('gate')}/maodou.db", durability="normal")
+    store = Store.open(store_settings)
+    all_tables().create_all(store.engine)
+    settings = KnowledgeSettings()
+    indexes = Indexes(store, settings)
+    Library(store, settings).add(CORPUS, "projects")
     indexes.refresh()
-    return GatedKnowledge(library.store, indexes, settings)
+    opened = GatedKnowledge(store, indexes, settings)
+    yield opened
+    opened.close()
+    store.close()
 
 
 def ruling(knowledge: GatedKnowledge, text: str, *, addressed: bool = False, **rest: Eagerness) -> Ruling:
@@ -63,13 +75,15 @@ def test_what_nobody_asked_is_not_answered_however_well_the_documents_know_it(kn
     assert ruling(knowledge, "mmdeploy 转 TensorRT 跑通了，谢谢各位").reason is Reason.NOT_A_QUESTION
 
 
-def test_with_its_weights_gone_the_gate_no_longer_tells_them_apart(knowledge: GatedKnowledge) -> None:
+@pytest.mark.parametrize(
+    ("bias", "kind", "wanted"), [(0.0, "chit_chat", Verdict.SILENT), (-1.0, "answerable", Verdict.ANSWER)]
+)
+def test_with_its_weights_gone_the_gate_no_longer_tells_them_apart(
+    knowledge: GatedKnowledge, monkeypatch: pytest.MonkeyPatch, bias: float, kind: str, wanted: Verdict
+) -> None:
     """The twin of the tests above: it is the prior's numbers that make them pass."""
-    prior = shipped()
-    knowledge.prior = replace(prior, weights=np.zeros(len(NAMES)), bias=0.0)
-    assert wrong(knowledge, "chit_chat", {Verdict.SILENT})
-    knowledge.prior = replace(prior, weights=np.zeros(len(NAMES)), bias=-1.0)
-    assert wrong(knowledge, "answerable", {Verdict.ANSWER})
+    monkeypatch.setattr(knowledge, "prior", replace(shipped(), weights=np.zeros(len(NAMES)), bias=bias))
+    assert wrong(knowledge, kind, {wanted})
 
 
 # ── outcomes and reasons ─────────────────────────────────────────────────────────────────────────────────
