@@ -2,9 +2,9 @@
 
 The model, all of it. Within any :data:`WINDOW_CHARS` characters the weights of the different words of the lists are
 added (``categories.WEIGHTS``); a text is hidden where the sum reaches :data:`THRESHOLD`. Words of reports, of
-medicine and of rules take :data:`CONTEXT` each, at most :data:`MOST_CONTEXT`, from all but the certain words: so crime
-news is news. Weak words count for at most :data:`MOST_WEAK` together. A window with a word for minors beside strong
-evidence, and without such context, is hidden whatever the room has set.
+medicine and of rules leave only a part of that (:data:`LEFT`, by how many there are), of all but the certain words:
+so crime news is news. Weak words count for at most :data:`MOST_WEAK` together. A window with a word for minors beside
+strong evidence, and without such context, is hidden whatever the room has set.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from moderation.matching import Match
 
 THRESHOLD = 1.0
 WINDOW_CHARS = 400
-CONTEXT = 0.4
-MOST_CONTEXT = 0.8
+LEFT = (1.0, 0.6, 0.4, 0.3)
+"""What is left of the weights with no, one, two, and three or more different words of context."""
+
 MOST_WEAK = 0.6
-MINORS_THRESHOLD = 0.7
+PLAIN = (Strength.CERTAIN, Strength.REPORTABLE, Strength.STRONG)
+"""What counts as strong evidence beside a word for minors."""
+
 MAX_WINDOWS_AT_ONCE = 200
 """A text with more evidence than this is judged by steps of a whole window, so that its cost stays linear."""
 
@@ -74,7 +77,9 @@ def _windows(matches: Sequence[Match]) -> Iterator[Sequence[Match]]:
 
 
 def _weighed(window: Sequence[Match]) -> Finding:
-    evidence = {match.term.lemma: match for match in window if match.term.use is Use.EVIDENCE}
+    evidence = {
+        (match.term.lemma, match.term.category): match for match in window if match.term.use is Use.EVIDENCE
+    }
     context = {match.term.lemma: match for match in window if match.term.use is Use.CONTEXT}
     by_category: dict[Category, float] = {}
     certain = reportable = weak = 0.0
@@ -89,12 +94,11 @@ def _weighed(window: Sequence[Match]) -> Finding:
             reportable += weight
     if not evidence:
         return Finding(0.0)
-    taken = min(MOST_CONTEXT, CONTEXT * len(context))
-    score = certain + max(0.0, reportable + min(weak, MOST_WEAK) - taken)
+    score = certain + left(len(context)) * (reportable + min(weak, MOST_WEAK))
     category = max(by_category, key=lambda each: by_category[each])
     young = any(match.term.use is Use.YOUNG for match in window)
-    sexual = sum(weight for each, weight in by_category.items() if each in SWITCHED)
-    always = young and not context and sexual >= MINORS_THRESHOLD - _EPSILON
+    sexual = any(match.term.category in SWITCHED and match.term.strength in PLAIN for match in evidence.values())
+    always = young and not context and sexual
     return Finding(
         round(score, 2),
         Category.MINORS if always else category,
@@ -102,3 +106,8 @@ def _weighed(window: Sequence[Match]) -> Finding:
         tuple(context.values()),
         always,
     )
+
+
+def left(context: int) -> float:
+    """The part that so many words of context leave."""
+    return LEFT[min(context, len(LEFT) - 1)]

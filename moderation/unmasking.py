@@ -39,7 +39,7 @@ _LETTER_EMOJI = (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
 """Where the letters in squares and circles and the regional indicators begin, A to Z each."""
 
 _HAN_GAP = re.compile(
-    rf"(?<=[{HAN}])[^\w\s，。、；：？！…,;:?!()（）《》〈〉「」『』“”‘’\"'【】\[\]]{{1,3}}(?=[{HAN}])"
+    rf"(?<=[{HAN}])(?:_|[^\w\s，。、；：？！…,;:?!()（）《》〈〉「」『』“”‘’\"'【】\[\]]){{1,3}}(?=[{HAN}])"
 )
 _SPACE = re.compile(r"[\s\-_–—]+")
 _SINGLES = re.compile(rf"(?<!\w)(?:[^\W_][\W_]{{1,3}}){{1,{MAX_RUN_CHARS - 1}}}[^\W_](?!\w)")
