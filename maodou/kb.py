@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maodou import kb_examples
+from maodou import kb_evaluate, kb_examples
 
 if TYPE_CHECKING:
     from bot.store import Store
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Knowledge bases: add, list, remove documents; ask them.", no_args_is_help=True)
 
 app.add_typer(kb_examples.app, name="examples")
+app.command()(kb_evaluate.evaluate)
 
 KbOption = Annotated[str, typer.Option("--kb", help="The knowledge base.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON, for programs.")]
@@ -30,7 +31,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON, for 
 @app.command()
 def add(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="A folder or a file: Markdown, text, HTML.")],
+    path: Annotated[
+        Path, typer.Argument(help="A folder or a file: Markdown, text, HTML, PDF, Word, question-answer pairs.")
+    ],
     kb: KbOption = "default",
     as_json: JsonOption = False,
 ) -> None:
