@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.filter import figures, main, read_texts
+from moderation.judging import Filter
 
 HERE = Path(__file__).parent
 
@@ -39,6 +40,13 @@ def test_the_project_s_own_sets(
     assert told["false_positive_rate"] is not None
     assert told["false_positive_rate"] <= false_positives
     assert told["us_per_char"] is not None
+
+
+def test_the_documentation_of_the_filter_passes_the_filter(words: Filter) -> None:
+    pages = [*(HERE.parents[1] / "docs").glob("**/*.md"), *HERE.parents[1].glob("*.md")]
+    lines = [line for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) > 300
+    assert [line for line in lines if words.judge(line).hides] == []
 
 
 def test_an_empty_file_has_no_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,6 +102,8 @@ async def test_a_switch_is_audited_with_who_and_by_which_message(feishu: House) 
         ("feishu:olga", "settings.nsfw_filter", None, "off", off),
         ("feishu:adam", "settings.nsfw_filter", "off", "on", on),
     ]
+    await room.says("/settings history", by="mo")
+    room.heard("feishu:olga")
 
 
 @pytest.mark.parametrize("by", ["anna", "mo", "adam"])
