@@ -36,7 +36,7 @@ class _Line:
     def __init__(self, endpoint: Endpoint, settings: ModelSettings, client: AsyncOpenAI) -> None:
         self.endpoint = endpoint
         self.client = client
-        self.breaker = Breaker(settings.rest_after_failures, settings.rest_s, settings.rest_most_s)
+        self.breaker = Breaker(settings.failures_before_rest, settings.rest_s, settings.rest_most_s)
         self.meter = Meter(endpoint.label, endpoint.price)
 
 

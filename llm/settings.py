@@ -78,7 +78,7 @@ class ModelSettings(_Section):
     max_response_bytes: int = Field(8_000_000, ge=10_000, description="Of one response, with all its wrapping.")
     max_calls_at_once: int = Field(8, ge=1, description="Connections to one endpoint; more wait.")
     busy_wait_s: float = Field(3.0, ge=0, description="A server that asks to wait is waited for so long at most.")
-    rest_after_failures: int = Field(3, ge=1, description="Failures in a row after which an endpoint rests.")
+    failures_before_rest: int = Field(3, ge=1, description="Failures in a row after which an endpoint rests.")
     rest_s: float = Field(15.0, gt=0, description="The first rest; doubled while it keeps failing.")
     rest_most_s: float = Field(300.0, gt=0)
 

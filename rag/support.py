@@ -3,7 +3,7 @@
 The measure is coverage: the share of the sentence's words, rare ones counting more, that stand close together in the
 passage. Beside it three things must hold without exception: every number, every name (paths, identifiers, versions,
 addresses) and every quotation of the sentence stands in the passage, and the sentence does not deny what the passage
-affirms or the other way round. Words alone cannot see who did what to whom; ``docs/answers.md`` says what was measured.
+affirms or the other way round. Words alone cannot see who did what to whom: docs/decisions/0008 says what was measured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from search.normalise import folded
 from search.tokenise import tokens
 
 SUPPORTED = 0.6
-"""The share from which a cited passage counts as saying it. Measured by tests/rag/test_model_answers_support.py."""
+"""The share from which a cited passage counts as saying it. Held by tests/rag/test_model_answers_support.py."""
 TELLING = 0.5
 """The weight from which a word's own denial counts."""
 DENIED_WORDS = 3

@@ -178,7 +178,7 @@ async def test_but_not_an_hour(client_of: MakeClient) -> None:
 
 async def test_one_that_keeps_failing_rests_and_is_tried_again_by_one_call(client_of: MakeClient) -> None:
     async with scripted(answers(500), answers(500), says("well again")) as server:
-        client = client_of(server.url, rest_after_failures=2, rest_s=0.2)
+        client = client_of(server.url, failures_before_rest=2, rest_s=0.2)
         for _ in range(2):
             with pytest.raises(AllFailed, match="broken"):
                 await text_of(client)
@@ -193,7 +193,7 @@ async def test_one_that_keeps_failing_rests_and_is_tried_again_by_one_call(clien
 
 async def test_a_bad_request_says_nothing_about_the_server(client_of: MakeClient) -> None:
     async with scripted(answers(400), answers(400), answers(400), says("fine")) as server:
-        client = client_of(server.url, rest_after_failures=1)
+        client = client_of(server.url, failures_before_rest=1)
         for _ in range(3):
             with pytest.raises(AllFailed, match="bad_request"):
                 await text_of(client)
@@ -219,7 +219,7 @@ async def test_who_goes_away_amid_an_answer_leaves_no_connection_behind(client_o
 
 async def test_a_cancelled_call_counts_as_nobodys_failure(client_of: MakeClient) -> None:
     async with scripted(stalls(b": nothing yet\n\n")) as server:
-        client = client_of(server.url, rest_after_failures=1)
+        client = client_of(server.url, failures_before_rest=1)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await text_of(client)
