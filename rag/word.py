@@ -30,7 +30,8 @@ _KNOWN_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The others ask for as much memory as the file says."""
 _ENTRY = b"PK\x01\x02"
 _BLANK = re.compile(r"\n{3,}")
-_HEADING = re.compile(r"(?:heading|标题|title)\s*([1-6])?$")
+_HEADING = re.compile(r"(?:heading|标题)\s*([1-6])$")
+_TITLES = ("title", "标题")
 _UNSEEN = frozenset({"del", "moveFrom", "instrText", "delText", "rt", "Fallback"})
 
 
@@ -77,7 +78,7 @@ def _read(data: bytes, limits: Reading) -> _Document:
         styles = _Styles()
         if styles_part is not None:
             _parse(archive.open(styles_part), styles, budget)
-        document = _Document(styles.levels)
+        document = _Document(styles)
         _parse(archive.open(body), document, budget)
     return document
 
@@ -129,9 +130,11 @@ def _local(name: str) -> str:
 
 @dataclass(slots=True)
 class _Styles:
-    """Which of the paragraph styles are headings, by id: 1–6."""
+    """Which of the paragraph styles are headings (1–6), the document's title, items of lists; by id."""
 
     levels: dict[str, int] = field(default_factory=dict)
+    titles: set[str] = field(default_factory=set)
+    lists: set[str] = field(default_factory=set)
     _style: str = ""
 
     def begin(self, tag: str, attributes: dict[str, str]) -> None:
@@ -141,7 +144,11 @@ class _Styles:
         elif tag == "name" and self._style:
             found = _HEADING.match(value.casefold())
             if found is not None:
-                self.levels[self._style] = int(found[1] or 1)
+                self.levels[self._style] = int(found[1])
+            elif value.casefold() in _TITLES:
+                self.titles.add(self._style)
+            elif value.casefold().startswith("list"):
+                self.lists.add(self._style)
         elif tag == "outlineLvl" and self._style and value.isdecimal() and int(value) < 6:
             self.levels.setdefault(self._style, int(value) + 1)
 
@@ -162,6 +169,7 @@ class _Table:
 @dataclass(slots=True)
 class _Paragraph:
     words: list[str] = field(default_factory=list)
+    title: bool = False
     level: int = 0
     listed: bool = False
 
@@ -170,12 +178,13 @@ class _Paragraph:
 class _Document:
     """Gathers Markdown in ``out``. ``headed``: it begins with a heading. A table within a cell is the cell's text."""
 
-    levels: dict[str, int]
+    styles: _Styles
     out: list[str] = field(default_factory=list)
     headed: bool = False
     pictures: bool = False
     _tables: list[_Table] = field(default_factory=list)
     _open: list[_Paragraph] = field(default_factory=list)
+    _below_title: int = 0
     _hidden: bool = False
     _unseen: int = 0
     _in_text: bool = False
@@ -190,7 +199,9 @@ class _Document:
             self._open.append(_Paragraph())  # a text box stands within a paragraph and has its own
             self._hidden = False
         elif tag == "pStyle":
-            paragraph.level = self.levels.get(value, 0)
+            paragraph.title = value in self.styles.titles
+            paragraph.level = self.styles.levels.get(value, 0)
+            paragraph.listed = paragraph.listed or value in self.styles.lists
         elif tag == "numPr":
             paragraph.listed = True
         elif tag == "r":
@@ -234,9 +245,11 @@ class _Document:
             return
         if self._tables:
             self._tables[-1].cell.append(text)
-        elif paragraph.level:
+        elif paragraph.title or paragraph.level:
             self.headed = self.headed or not self.out
-            self.out.append(f"\n\n{heading(paragraph.level, text)}\n\n")
+            level = 1 if paragraph.title else min(6, paragraph.level + self._below_title)
+            self._below_title = self._below_title or int(paragraph.title)
+            self.out.append(f"\n\n{heading(level, text)}\n\n")
         elif paragraph.listed:
             self.out.append(f"\n- {one_line(text)}")
         else:

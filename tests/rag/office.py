@@ -16,7 +16,8 @@ _STYLES = (
         f'<w:style w:type="paragraph" w:styleId="H{level}"><w:name w:val="heading {level}"/></w:style>'
         for level in (1, 2, 3)
     )
-    + "</w:styles>"
+    + '<w:style w:type="paragraph" w:styleId="T"><w:name w:val="Title"/></w:style>'
+    + '<w:style w:type="paragraph" w:styleId="L"><w:name w:val="List Bullet"/></w:style></w:styles>'
 )
 
 
@@ -84,7 +85,7 @@ def titled(data: bytes, title: str) -> bytes:
 
 
 def paragraph(text: str, style: str = "", *, run: str = "") -> str:
-    """``style``: ``H1`` … ``H3``. ``run``: properties of the run, as XML."""
+    """``style``: ``H1`` … ``H3``, ``T`` for the title, ``L`` for a list's item. ``run``: the run's properties, XML."""
     properties = f'<w:pPr><w:pStyle w:val="{style}"/></w:pPr>' if style else ""
     return f"<w:p>{properties}<w:r><w:rPr>{run}</w:rPr><w:t>{escape(text)}</w:t></w:r></w:p>"
 

@@ -118,6 +118,12 @@ def test_headings_paragraphs_and_tables_are_kept() -> None:
     )
 
 
+def test_headings_stand_below_the_title_and_lists_are_lists() -> None:
+    numbered = "<w:p><w:pPr><w:numPr/></w:pPr><w:r><w:t>two</w:t></w:r></w:p>"
+    body = (paragraph("Handbook", "T"), paragraph("Beans", "H1"), paragraph("one", "L"), numbered, paragraph("Then"))
+    assert text_of("a.docx", docx(*body)) == "# Handbook\n\n## Beans\n\n- one\n- two\n\nThen\n"
+
+
 def test_a_document_without_headings_is_named_by_its_file() -> None:
     assert text_of("docs/种豆.docx", docx(paragraph("浇水。"), styles=None)) == "# 种豆\n\n浇水。\n"
 
