@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 
 from bot.checks import CheckResult
-from bot.errors import ModelError
-from llm.client import ModelClient
-from llm.errors import AllFailed, CallFailed, Failure
+from llm.call import Call
+from llm.errors import CallFailed, Failure
 from llm.settings import Endpoint, ModelSettings
+from llm.wire import make_client
 
 WITHIN_S = 15.0
 """One endpoint gets so long for its word; a server may have to load the model first."""
@@ -34,25 +34,18 @@ async def _check(endpoint: Endpoint, settings: ModelSettings, environ: Mapping[s
     label = f"model {endpoint.label}"
     if endpoint.key_env and not environ.get(endpoint.key_env):
         return CheckResult(False, label, f"{endpoint.key_env} is not set", f"Put {endpoint.key_env}=… into .env.")
-    alone = settings.model_copy(update={"endpoints": (endpoint,), "first_token_s": WITHIN_S, "timeout_s": WITHIN_S})
-    client = ModelClient(alone, environ=environ)
+    patient = settings.model_copy(update={"first_token_s": WITHIN_S, "timeout_s": WITHIN_S})
+    client = make_client(endpoint, patient, environ)
+    call = Call(endpoint, patient, [{"role": "user", "content": "Say: ok"}], 8, None)
     started = time.monotonic()
     try:
-        async for _ in client.complete([{"role": "user", "content": "Say: ok"}], max_tokens=8, timeout_s=WITHIN_S):
+        async for _ in call.pieces(client, started + WITHIN_S):
             pass
-    except ModelError as error:
-        failure = _of(error)
-        if failure is None or failure.failure not in _ANSWERED:
-            advice = _ADVICE[failure.failure] if failure and failure.failure in _ADVICE else "See the server's log."
-            return CheckResult(False, label, str(error), advice)
+    except CallFailed as failure:
+        if failure.failure not in _ANSWERED:
+            advice = _ADVICE.get(failure.failure, "See the server's log.")
+            return CheckResult(False, label, str(failure), advice)
     finally:
-        await client.aclose()
-    tally = client.tallies()[0]
-    counted = "" if tally.uncounted == 0 else "; it does not count tokens, so their cost is unknown"
+        await client.close()
+    counted = "" if call.usage else "; it does not count tokens, so their cost is unknown"
     return CheckResult(True, label, f"answers after {time.monotonic() - started:.1f} s{counted}")
-
-
-def _of(error: ModelError) -> CallFailed | None:
-    if isinstance(error, AllFailed):
-        return error.failures[-1] if error.failures else None
-    return error if isinstance(error, CallFailed) else None
