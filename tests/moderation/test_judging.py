@@ -75,6 +75,12 @@ def test_spaces_are_taken_out_of_single_characters_alone(words: Filter) -> None:
         "男性交往与理性交流",
         "港口交通和出口交易",
         "国内射击队在比赛中出现",
+        "角色情节和感情色彩",
+        "微信群交流，接口交互",
+        "彩色图像、黑色图标",
+        "属性关系和一次性行为",
+        "汽车文化，今日逼近新高",
+        "水乳交融",
         "C:\\Users\\xxx\\porna.txt",
     ],
 )
