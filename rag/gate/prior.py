@@ -2,7 +2,7 @@
 
 Each feature has a ``center`` and a ``scale`` (its usual value and spread in a group's messages), and the prior a
 weight for seven of them, all of them positive: the more the documents have to say, the likelier an answer. How the
-numbers came about, and how they were checked, stands in the file and in ``docs/gate.md``.
+numbers came about stands in the file, how they were checked in the ninth of ``docs/decisions``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Examples to a fitted gate: cross-validated, calibrated, with a threshold for each eagerness. Seconds, in a thread.
 
-Two linear models, averaged: they err differently, and together do better than either (measured, docs/gate.md).
+Two linear models, averaged: they err differently, and together do better than either (measured: docs/decisions, 9).
 
 * *All in one*: logistic regression on the features, the message's characters and pairs of them, and the words of the
   passages it finds. The shipped prior is its starting point: the prior's log-odds enter as an offset, and an L2
@@ -27,7 +27,7 @@ from rag.gate.lexicon import Floats, Lexicon, Longs, grams
 from rag.gate.model import Rows, sigmoid
 from rag.gate.prior import Prior
 
-VERSION = 3
+VERSION = 4
 """Of the recipe: a fit of another version is made anew."""
 FOLDS = 5
 ROUNDS = 3
@@ -46,6 +46,8 @@ BAYES_SHARE = 1 / 3
 """Of the average: the Naive Bayes weighted model's."""
 _BAYES_BIAS_SCALE = 10.0
 
+_THRESHOLD_EXAMPLES = 50.0
+"""The prior's threshold weighs as much as this many examples: with few of them the best on them is mostly chance."""
 _KEPT_PRIOR, _PRIOR_EXAMPLES = 0.4, 20.0
 """The prior's offset shrinks with n examples to 0.4 + 0.6 · 20 / (20 + n): with many of them the features speak for
 themselves, and a full offset would count them twice (measured: AUC .9465 with all of it, .950 with 0.45)."""
@@ -101,7 +103,9 @@ def train(views: Sequence[View], labels: Sequence[bool], prior: Prior, seed: int
     unseen = _unseen(task, whole, np.random.default_rng(seed))
     slope, intercept = _calibration(unseen, truth)
     calibrated = slope * unseen + intercept
-    helpful = _helpful(calibrated, truth)
+    chosen = _helpful(calibrated, truth)
+    share = _THRESHOLD_EXAMPLES / (_THRESHOLD_EXAMPLES + len(views))
+    helpful = _point(share * prior.helpful + (1 - share) * chosen, calibrated, truth)
     quiet = _quiet(calibrated, truth, helpful)
     pairs, nearby = len(task.lexicon), len(task.nearby)
     whole, bayes = slope * (1 - BAYES_SHARE) * whole, slope * BAYES_SHARE * bayes
@@ -182,7 +186,7 @@ def _calibration(logits: Floats, truth: Floats) -> tuple[float, float]:
     return float(slope), float(intercept)
 
 
-def _helpful(logits: Floats, truth: Floats) -> Point:
+def _helpful(logits: Floats, truth: Floats) -> float:
     """The best F1: halfway between the threshold that was best on the examples and the one that is best if the
     calibrated chances are right. The first is noisy, the second rests on the calibration; both err differently."""
     order = np.argsort(-logits)
@@ -191,7 +195,7 @@ def _helpful(logits: Floats, truth: Floats) -> Point:
     expected = np.cumsum(sigmoid(logits[order]))
     measured = _cut(logits[order], int(np.argmax(2 * hits / (ranked + hits[-1]))))
     believed = _cut(logits[order], int(np.argmax(2 * expected / (ranked + expected[-1]))))
-    return _point((measured + believed) / 2, logits, truth)
+    return (measured + believed) / 2
 
 
 def _quiet(logits: Floats, truth: Floats, helpful: Point) -> Point:
