@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 
 PROJECT = Path(__file__).resolve().parent.parent
-SAMPLE = ("README.md", "README_zh.md", "docs")
-"""The project's own documentation, below its folder: what a new installation can be asked about."""
+SAMPLE = ("README.md", "README_zh.md", "docs/guide")
+"""The guide for members and operators: what a new installation can be asked about. Not how the house is built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def add_sample(library: Library, project: Path) -> str | None:
     names = {base.name for base in library.bases()}
     if SAMPLE_BASE in names:
         roots = {Path(document.root) for document in library.list(SAMPLE_BASE)}
-        if not roots & {project, project / "docs"}:
+        if not roots & {project, *(project / name for name in SAMPLE)}:
             return None
     elif names:
         return None

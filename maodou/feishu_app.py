@@ -105,11 +105,11 @@ def register(show: Callable[[str, int], None], *, domain: str, accounts: str = "
     except registration.AppExpiredError as error:
         raise UsageError("Nobody scanned the code in time. Run the command again for a new one.") from error
     except registration.RegisterAppError as error:
-        raise UsageError(f"Feishu did not make the app: {error}. Make it by hand: docs/en/feishu.md.") from error
+        raise UsageError(f"Feishu did not make the app: {error}. Make it by hand: docs/guide/en/feishu.md.") from error
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; no JSON is a ValueError
         raise UsageError(f"Feishu cannot be reached, or answered with something else: {error}") from error
     except KeyError as error:
-        raise UsageError(f"Feishu's answer lacks {error}. Make the app by hand: docs/en/feishu.md.") from error
+        raise UsageError(f"Feishu's answer lacks {error}. Make the app by hand: docs/guide/en/feishu.md.") from error
     return NewApp(
         str(made["client_id"]),
         str(made["client_secret"]),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from bot.ports import Clock, Platform
+from bot.ports import Clock, Eagerness, Platform
 from bot.store import Store
 from maodou.app import App
 from maodou.config import Settings
@@ -40,11 +40,15 @@ async def _run(app: App, announce: Callable[[Platform], None]) -> None:
 def run_chat(settings: Settings) -> None:
     """Until the input ends (Ctrl-D)."""
 
-    def terminal(settings: Settings, store: Store, clock: Clock) -> Sequence[Platform]:
-        return [Terminal(clock)]
+    terminal: list[Terminal] = []
 
-    # Whoever types here is alone: nobody else could answer first.
-    settings = settings.model_copy(update={"rooms": {**settings.rooms, "unasked_pause_s": 0}})
+    def make(settings: Settings, store: Store, clock: Clock) -> Sequence[Platform]:
+        terminal.append(Terminal(clock))
+        return terminal
+
+    # Whoever types here is alone: nobody else could answer first, and what the documents know is wanted.
+    rooms = {**settings.rooms, "unasked": Eagerness.HELPFUL, "unasked_pause_s": 0}
     typer.echo("Write to the room; @maodou addresses it. Ctrl-D ends.\n", err=True)
-    with App.open(settings, terminal) as app:
+    with App.open(settings.model_copy(update={"rooms": rooms}), make) as app:
+        terminal[0].settled = app.core.idle
         asyncio.run(app.run())

@@ -11,6 +11,7 @@ import re
 import sys
 import threading
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -48,6 +49,7 @@ class Terminal:
         self._in = lines or sys.stdin
         self._out = out or sys.stdout
         self._sent: dict[str, str] = {}
+        self.settled: Callable[[], Awaitable[None]] | None = None  # returns when all that was said is answered
 
     async def run(self, accept: Accept) -> None:
         await accept(Added(ROOM, self._clock.now(), by=YOU, id="opened"))
@@ -66,6 +68,8 @@ class Terminal:
         while (line := await lines.get()) is not None:
             if line.strip():
                 await accept(Said(self._message(line.strip())))
+                if self.settled is not None and not self._in.isatty():
+                    await self.settled()  # lines from a file come as people's do: after the answer to the last one
 
     def _message(self, line: str) -> Message:
         text = MENTION.sub("", line)

@@ -224,9 +224,9 @@ def test_the_doctor_asks_for_each_platforms_secret(home: Path, maodou: Maodou) -
 @pytest.fixture
 def project(home: Path) -> Path:
     folder = home / "project"
-    (folder / "docs").mkdir(parents=True)
+    (folder / "docs" / "guide").mkdir(parents=True)
     (folder / "README.md").write_text("# Maodou\n\nIt answers from documents.\n")
-    (folder / "docs" / "guide.md").write_text("# Guide\n\nRun make run.\n")
+    (folder / "docs" / "guide" / "start.md").write_text("# Guide\n\nRun make run.\n")
     return folder
 
 
@@ -237,8 +237,8 @@ def library(store: Store) -> Library:
 
 def test_a_new_installation_gets_the_sample_and_keeps_it_in_step(library: Library, project: Path) -> None:
     assert add_sample(library, project) is None
-    assert {document.source for document in library.list("default")} == {"README.md", "guide.md"}
-    (project / "docs" / "guide.md").unlink()
+    assert {document.source for document in library.list("default")} == {"README.md", "start.md"}
+    (project / "docs" / "guide" / "start.md").unlink()
     add_sample(library, project)
     assert {document.source for document in library.list("default")} == {"README.md"}
 
@@ -263,7 +263,7 @@ def test_a_sample_that_cannot_be_read_is_told_and_stops_nothing(
 
 
 def test_the_sample_is_this_projects_documentation() -> None:
-    assert all((documents.PROJECT / name).exists() for name in ("README.md", "docs"))
+    assert all((documents.PROJECT / name).exists() for name in documents.SAMPLE)
 
 
 # ── health ───────────────────────────────────────────────────────────────────────────────────────────────
