@@ -55,10 +55,10 @@ def build(corpus: Corpus, folder: Path) -> dict[str, float]:
     store = _store(folder)
     metadata.create_all(store.engine)
     embedder = LookedUp(corpus.texts, corpus.vectors)
-    _timed(parts, "sql_s", lambda: _write(store, corpus))
-    _timed(parts, "vectors_s", lambda: embed(store, _SETTINGS, embedder, BASE))
+    _timed(parts, "sql", lambda: _write(store, corpus))
+    _timed(parts, "vectors", lambda: embed(store, _SETTINGS, embedder, BASE))
     indexes = Indexes(store, _SETTINGS, folder / "index", embedder)
-    _timed(parts, "index_s", indexes.open)
+    _timed(parts, "index", indexes.open)
     assert indexes.current[BASE].chunk_ids.shape == (len(corpus.texts),)
     store.close()
     return parts
@@ -84,9 +84,9 @@ def _document(texts: Sequence[str], number: int) -> Read:
 
 
 def _timed(parts: dict[str, float], name: str, work: Callable[[], T]) -> T:
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     result = work()
-    parts[name] = time.perf_counter() - began
+    parts[f"{name}_s"], parts[f"{name}_cpu_s"] = time.perf_counter() - began, time.process_time() - cpu
     return result
 
 
