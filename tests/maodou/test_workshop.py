@@ -112,3 +112,35 @@ def test_the_core_imports_nothing_heavy(module: str) -> None:
     check = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# ── the check ────────────────────────────────────────────────────────────────────────────────────────────
+
+STUBS = """
+set -euo pipefail
+as_root() { "$@"; }
+chown() { :; }
+ls() { echo /server/bin; }
+port_open() { return 1; }
+runuser() { shift 3; echo "$1 ${*: -1}" >>"$LOG"; }
+sudo() { runuser "$@"; }
+mktemp() { mkdir "$FOLDER" && echo "$FOLDER"; }
+"""
+
+
+def test_a_server_that_the_check_started_ends_with_it(tmp_path: Path) -> None:
+    """``.ci/run``'s own cluster, with commands that only note what they were asked for."""
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    function = script[script.index("own_cluster() {") :].split("\n}\n")[0] + "\n}\n"
+    log, folder = tmp_path / "log", tmp_path / "cluster"
+    ended = subprocess.run(
+        ["bash", "-c", STUBS + function + "false || own_cluster"],
+        env={"PATH": "/usr/bin:/bin", "LOG": str(log), "FOLDER": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    told = [line.rsplit("/", 1)[-1] for line in log.read_text().splitlines()]
+    assert [line.split()[-1] for line in told] == ["--username=postgres", "start", "stop"]
+    assert not folder.exists()
