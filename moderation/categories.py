@@ -39,11 +39,11 @@ class Strength(StrEnum):
 WEIGHTS: Mapping[Strength, float] = {
     Strength.CERTAIN: 1.2,
     Strength.REPORTABLE: 1.0,
-    Strength.STRONG: 0.7,
-    Strength.AMBIGUOUS: 0.5,
-    Strength.WEAK: 0.3,
+    Strength.STRONG: 0.8,
+    Strength.AMBIGUOUS: 0.6,
+    Strength.WEAK: 0.4,
 }
-"""Against a threshold of 1: two strong or two ambiguous words, or one strong and one weak, hide a text."""
+"""Against a threshold of 1: two strong or ambiguous words hide a text, or one of them with a weak one."""
 
 NAMES: Mapping[Category, Text] = {
     Category.EXPLICIT: Text(zh="露骨内容", en="explicit"),

@@ -77,9 +77,7 @@ def _windows(matches: Sequence[Match]) -> Iterator[Sequence[Match]]:
 
 
 def _weighed(window: Sequence[Match]) -> Finding:
-    evidence = {
-        (match.term.lemma, match.term.category): match for match in window if match.term.use is Use.EVIDENCE
-    }
+    evidence = {(match.term.lemma, match.term.category): match for match in window if match.term.use is Use.EVIDENCE}
     context = {match.term.lemma: match for match in window if match.term.use is Use.CONTEXT}
     by_category: dict[Category, float] = {}
     certain = reportable = weak = 0.0
