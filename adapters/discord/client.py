@@ -52,6 +52,22 @@ def intents(settings: DiscordSettings) -> discord.Intents:
     return chosen
 
 
+def _outlive_cancellation(http: discord.http.HTTPClient) -> None:
+    """A call that meets the limit of the whole bot shuts the door for all others and opens it when its pause is
+    over (discord.py 2.7.1, ``HTTPClient.request``). Cancelled in that pause – our own time limits do so, and the sign
+    that an answer is made – it would leave the door shut for good. Opened early, it costs one more refusal."""
+    request = http.request
+
+    async def requested(*args: Any, **options: Any) -> Any:
+        try:
+            return await request(*args, **options)
+        except asyncio.CancelledError:
+            http._global_over.set()
+            raise
+
+    http.request = requested  # type: ignore[method-assign]
+
+
 class Client(discord.Client):
     """Built for one login; ``arrivals``, ``interactions``, ``unread`` (by space, where a reading began that was not
     finished), ``logged_in`` and the store outlive it. ``lost_at``: since when the gateway, once
@@ -77,6 +93,7 @@ class Client(discord.Client):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
         )
+        _outlive_cancellation(self.http)
         self._settings = settings
         self._clock = clock
         self._store = store

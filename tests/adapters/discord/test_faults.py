@@ -443,3 +443,16 @@ async def test_after_a_long_outage_one_late_word(platform: DiscordEmulator, plac
         await bot.quiet()
         assert len(platform.said(place.room)) == 2
         assert {row.reason for row in await bot.decisions()} >= {Reason.LATE_WORD, Reason.STALE}
+
+
+async def test_a_call_given_up_in_the_pause_of_the_whole_bot_holds_up_no_other(
+    platform: DiscordEmulator, place: Place, home: Home
+) -> None:
+    """The sign that an answer is made meets the limit of the whole bot, and is taken away while it waits."""
+    home.answerer = Echo("One.", delay_s=0.6)
+    pause = platform.faults.add(RestFault(429, "POST", "/typing$", retry_after_s=30, whole_bot=True))
+    async with home.bot():
+        for words in ("one?", "two?"):
+            asked = platform.say(place.room, place.ann, f"{platform.mention} {words}")
+            await platform.until(lambda asked=asked: platform.replies_to(asked), 5)  # type: ignore[misc]
+    assert pause.times == 0
