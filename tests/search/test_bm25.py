@@ -84,8 +84,10 @@ def test_an_empty_index_answers_with_nothing() -> None:
     assert len(numbers) == 0
 
 
-@given(st.lists(st.floats(0, 100, width=32)), st.integers(1, 20))
-def test_top_is_the_head_of_a_full_sort(values: list[float], limit: int) -> None:
+@given(st.lists(st.one_of(st.floats(0, 100, width=32), st.sampled_from([0.0, 1.0, 2.0]))), st.integers(1, 20))
+def test_top_is_the_head_of_a_full_sort_with_ties_in_order_of_position(values: list[float], limit: int) -> None:
     scores = np.array(values, np.float32)
-    _, best = top(scores, limit)
-    assert list(best) == sorted((value for value in scores.tolist() if value > 0), reverse=True)[:limit]
+    numbers, best = top(scores, limit)
+    by_hand = sorted((number for number, value in enumerate(scores.tolist()) if value > 0), key=lambda n: -scores[n])
+    assert numbers.tolist() == by_hand[:limit]
+    assert best.tolist() == scores[by_hand[:limit]].tolist()
