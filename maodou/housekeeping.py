@@ -54,9 +54,7 @@ class Housekeeping:
         except StoreError as error:
             self.trouble = str(error)
         else:
-            free = await asyncio.to_thread(shutil.disk_usage, self._data_dir)
-            few = free.free < LEAST_FREE_BYTES
-            self.trouble = f"Only {free.free >> 20} MiB are free in {self._data_dir}." if few else None
+            self.trouble = await asyncio.to_thread(_trouble_with_disk, self._data_dir)
 
     async def _sweep(self) -> None:
         try:
@@ -66,3 +64,12 @@ class Housekeeping:
         else:
             if swept.texts or swept.rows:
                 log.info("housekeeping.swept", texts=swept.texts, rows=swept.rows)
+
+
+def _trouble_with_disk(folder: Path) -> str | None:
+    """As a sentence; None while there is room. Blocks."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:  # the folder was moved away, or the disk that it lies on was unplugged
+        return f"{folder} cannot be reached: {error.strerror}."
+    return f"Only {free >> 20} MiB are free in {folder}." if free < LEAST_FREE_BYTES else None

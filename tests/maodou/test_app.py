@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -293,3 +294,11 @@ async def test_a_disk_that_is_nearly_full_is_trouble(
     monkeypatch.setattr(housekeeping, "LEAST_FREE_BYTES", 1 << 60)
     keeping = Housekeeping(store, Retention(store, clock), clock, home)
     assert str(await trouble(keeping)).startswith("Only ")
+
+
+async def test_a_data_folder_that_is_away_is_trouble_until_it_is_back(store: Store, clock: Clock, home: Path) -> None:
+    folder = home / "plugged"
+    keeping = Housekeeping(store, Retention(store, clock), clock, folder)
+    assert await trouble(keeping) == f"{folder} cannot be reached: No such file or directory."
+    await asyncio.to_thread(folder.mkdir)
+    assert await trouble(keeping) is None
