@@ -117,9 +117,14 @@ class Posting:
             raise MemberError(TOO_LONG, most=most, length=len(post.text))
         if len(post.uploads) > self._room.settings.max_files:
             raise MemberError(TOO_MANY_FILES, most=self._room.settings.max_files)
-        if self._throttle.is_full(author.id):
+        self._count(author)
+
+    def _count(self, member: WebMember) -> None:
+        """One more act of a member. Raises ``MemberError`` for more than ``posts_per_minute``. What takes words back
+        is not counted: nobody must wait for that."""
+        if self._throttle.is_full(member.id):
             raise MemberError(TOO_FAST)
-        self._throttle.count(author.id)
+        self._throttle.count(member.id)
 
     async def _keep_files(self, uploads: Sequence[tuple[str, Path]]) -> list[KeptFile]:
         return [await asyncio.to_thread(self._keep_file, name, path) for name, path in uploads]
@@ -139,6 +144,7 @@ class Posting:
         most = self._room.settings.max_message_chars
         if len(text) > most:
             raise MemberError(TOO_LONG, most=most, length=len(text))
+        self._count(author)
         kept = await self._own(author, message_id)
         text = text.strip()
         if not text or text == kept.text:
@@ -167,6 +173,7 @@ class Posting:
         """Make ``emoji`` the member's only reaction on a message; None takes it away."""
         if emoji is not None and emoji not in REACTIONS:
             raise MemberError(GONE)
+        self._count(member)
         kept = await self._room.get(message_id)
         if kept is None or kept.recalled_at is not None:
             raise MemberError(GONE)
@@ -181,6 +188,7 @@ class Posting:
 
     async def press(self, member: WebMember, message_id: int, index: int) -> None:
         """Press a message's button, named by its place: a browser never holds a command."""
+        self._count(member)
         kept = await self._room.get(message_id)
         if kept is None or not 0 <= index < len(kept.buttons):
             raise MemberError(GONE)

@@ -27,7 +27,9 @@ class WebSettings(BaseModel):
     max_message_chars: int = Field(4000, gt=0)
     max_file_mib: float = Field(20, gt=0)
     max_files: int = Field(6, gt=0, description="Attachments of one message.")
-    posts_per_minute: int = Field(40, gt=0, description="Of one member.")
+    posts_per_minute: int = Field(
+        40, gt=0, description="Of one member: messages, edits, reactions and buttons together."
+    )
     wrong_passwords_per_minute: int = Field(20, gt=0, description="Of everyone together; then nobody may try.")
     history_messages: int = Field(150, gt=0, description="How many messages a page shows when it is opened.")
 

@@ -12,6 +12,7 @@ from adapters.web.adapter import WebPlatform
 from adapters.web.messages import Draft
 from adapters.web.posting import Post, Posting
 from adapters.web.settings import WebSettings
+from bot.delivery import Button
 from bot.errors import MemberError, StoreError
 from bot.event import Addressed, AttachmentKind, Said
 from tests.adapters.web.rooms import Inbox, delivery, join, say
@@ -203,3 +204,26 @@ async def test_too_long_and_too_fast_are_refused_with_a_sentence(platform: WebPl
     with pytest.raises(MemberError, match="wait"):
         await say(posting, anna, "three")
     await posting.post(await join(platform, "Ben"), Post("hello", "d"))
+
+
+@pytest.mark.parametrize("settings", [WebSettings(posts_per_minute=2)])
+@pytest.mark.parametrize("act", ["edit", "react", "press"])
+async def test_other_acts_are_counted_like_messages_and_a_recall_never_waits(
+    platform: WebPlatform, posting: Posting, inbox: Inbox, act: str
+) -> None:
+    anna, ben = await join(platform, "Anna"), await join(platform, "Ben")
+    ours = await platform.send(delivery(platform.room.room, "press", buttons=(Button("why", "/why"),)))
+    await say(posting, anna, "hello")
+    own = int(inbox.of("said")[0].message.id)
+    acts = {
+        "edit": lambda member, count: posting.edit(member, own, f"hello {count}"),
+        "react": lambda member, count: posting.react(member, int(ours), "👍"),
+        "press": lambda member, count: posting.press(member, int(ours), 0),
+    }
+    await acts[act](anna, 1)
+    with pytest.raises(MemberError, match="wait"):
+        await acts[act](anna, 2)
+    assert len(inbox.events) == 2
+    if act != "edit":
+        await acts[act](ben, 1)
+    await posting.recall(anna, own)
