@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -18,6 +18,10 @@ from bot.event import Role
 
 class Stranger(MemberError):
     """Raised for a request without a member's cookie."""
+
+
+MessageId = Annotated[int, Path(gt=0, lt=2**63)]
+"""As far as a database's integer reaches."""
 
 
 class MessageCall(BaseModel):
@@ -63,15 +67,15 @@ def _routes(site: Site) -> APIRouter:
         return {"ok": True}
 
     @router.get("/source/{message}")
-    async def source(message: int, caller: Caller) -> dict[str, str]:
+    async def source(message: MessageId, caller: Caller) -> dict[str, str]:
         return {"text": await site.posting.source(caller, message)}
 
     @router.get("/older/{before}")
-    async def older(before: int, caller: Caller) -> dict[str, Any]:
+    async def older(before: MessageId, caller: Caller) -> dict[str, Any]:
         return {"messages": await site.room.older(before)}
 
     @router.get("/why/{message}")
-    async def why(request: Request, message: int, caller: Caller) -> dict[str, str]:
+    async def why(request: Request, message: MessageId, caller: Caller) -> dict[str, str]:
         if caller.role < Role.MODERATOR and not site.is_operator(request):
             raise NotAllowed(texts.MODERATORS_ONLY)
         if site.desks.why is None or await site.room.get(message) is None:

@@ -176,6 +176,13 @@ async def test_why_is_for_moderators(served: Served) -> None:
         assert answer.json()["html"] == f"<p><strong>from_documents</strong> {message}</p>\n"
 
 
+@pytest.mark.parametrize("number", ["99999999999999999999", str(2**63), "0", "-1", "x"])
+async def test_what_can_be_no_message_is_refused(served: Served, number: str) -> None:
+    async with served.joined("Anna") as anna:
+        for call in ("source", "older", "why"):
+            assert (await anna.get(f"/api/{call}/{number}")).status_code == 422, call
+
+
 async def test_health_is_green_and_red(served: Served) -> None:
     parts: dict[str, str | None] = {"lanes": None}
     served.platform.desks.health = lambda: parts
