@@ -29,7 +29,9 @@ def test_figures_are_shares_and_null_where_they_mean_nothing() -> None:
     assert figures([], []) == {"recall": None, "precision": None, "false_positive_rate": None}
 
 
-@pytest.mark.parametrize(("name", "recall", "false_positives"), [("development", 0.95, 0.02), ("held_out", 0.9, 0.05), ("unseen", 0.5, 0.01)])
+@pytest.mark.parametrize(
+    ("name", "recall", "false_positives"), [("development", 0.95, 0.02), ("held_out", 0.9, 0.05), ("unseen", 0.5, 0.01)]
+)
 def test_the_project_s_own_sets(
     name: str, recall: float, false_positives: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
