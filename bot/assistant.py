@@ -16,10 +16,11 @@ from sqlalchemy import Connection, update
 from bot.answering import Answering
 from bot.commanding import Commanding
 from bot.decision import Decision, Outcome, Reason
+from bot.delivery import Content
 from bot.event import Added, Addressed, Edited, Message, Pressed, Reacted, Recalled, Removed, Said
 from bot.happenings import Happenings
 from bot.hearing import Hearing
-from bot.history import events_of_message
+from bot.history import events_of_message, window
 from bot.inbox import Entry
 from bot.outbox import Outbox
 from bot.planning import RareWord, messages_for
@@ -36,6 +37,21 @@ from bot.turn import Conclusion, Ending, Postponed, Turn, says, silent
 log = structlog.get_logger(__name__)
 
 Stage = Callable[[Turn], Awaitable[Ending | None]]
+
+NOT_JUDGED = frozenset(
+    {
+        Reason.STALE,
+        Reason.LATE_WORD,
+        Reason.MUTED,
+        Reason.HOURLY_LIMIT,
+        Reason.BUSY,
+        Reason.TOO_BUSY,
+        Reason.TIMEOUT,
+        Reason.ERROR,
+        Reason.STOPPED,
+    }
+)
+"""Decisions that say nothing about what a message says: an answer to its earlier text stands."""
 
 AFTER_A_NAME = " \t\n,，:：、。.!！?？~"
 
@@ -81,6 +97,7 @@ class Assistant:
             case Recalled() | Reacted() | Pressed() | Removed():
                 return True
             case Said(message):
+                message = _by_name(message, NAMES.default)  # a room's own names are known only later
                 return self._commanding.is_urgent(message.text, addressed=message.is_addressed)
             case _:
                 return False
@@ -89,7 +106,9 @@ class Assistant:
         await self._outbox.ready(entry.event.room)
 
     async def handle(self, entry: Entry) -> float | None:
-        ending = await self._conclude(entry)
+        values = await self._values(entry)
+        entry = _named(entry, values)
+        ending = await self._conclude(entry, values)
         if isinstance(ending, Postponed):
             await self._store.write(partial(_postpone, event_id=entry.id, until=ending.until))
             return ending.until
@@ -98,8 +117,9 @@ class Assistant:
 
     async def give_up(self, entry: Entry, outcome: Outcome, reason: Reason) -> None:
         """The work ended early: say so to whoever addressed us, and leave no half answer standing unmarked."""
-        values = await self._scopes.of(entry.event.room)
-        language = _spoken(values, _text(entry))
+        values = await self._values(entry)
+        entry = _named(entry, values)
+        language = await self._language(entry, values)
         ending = Conclusion(Decision(outcome, reason))
         shown = self._outbox.shown(entry)
         if shown is not None and reason in (Reason.STOPPED, Reason.TIMEOUT, Reason.ERROR):
@@ -114,30 +134,37 @@ class Assistant:
 
     # ── the row ──────────────────────────────────────────────────────────────────────────────────────
 
-    async def _conclude(self, entry: Entry) -> Ending:
+    async def _values(self, entry: Entry) -> Values:
+        """What the room, and the one who acts in it, have set."""
+        match entry.event:
+            case Said(message) | Edited(message):
+                return await self._scopes.of(message.room, message.author)
+            case Pressed(room=room, member=member):
+                return await self._scopes.of(room, member)
+            case event:
+                return await self._scopes.of(event.room)
+
+    async def _conclude(self, entry: Entry, values: Values) -> Ending:
         now = self._clock.now()
         match event := entry.event:
             case Said(message) | Edited(message):
-                return await self._message(entry, message, now)
+                return await self._message(entry, message, values, now)
             case Recalled():
                 return await self._happenings.recalled(event, entry, now)
             case Reacted():
                 return await self._happenings.reacted(event, now)
             case Added():
-                return await self._happenings.added(event, await self._scopes.of(event.room), now)
+                return await self._happenings.added(event, values, now)
             case Removed():
                 return await self._happenings.removed(event, now)
             case Pressed():
                 if now - event.at > self._settings.answer_within_s:
                     return silent(Reason.STALE)
-                values = await self._scopes.of(event.room, event.member)
-                language = _spoken(values, "")
+                language = await self._language(entry, values)
                 return await self._commanding.pressed(event, entry, values, language, now)
 
-    async def _message(self, entry: Entry, message: Message, now: float) -> Ending:
-        values = await self._scopes.of(message.room, message.author)
-        message = _by_name(message, values[NAMES])
-        turn = Turn(entry, message, values, _spoken(values, message.text), now)
+    async def _message(self, entry: Entry, message: Message, values: Values, now: float) -> Ending:
+        turn = Turn(entry, message, values, await self._language(entry, values), now)
         for stage in self.stages:
             ending = await stage(turn)
             if ending is not None:
@@ -150,7 +177,7 @@ class Assistant:
 
     async def not_too_late(self, turn: Turn) -> Ending | None:
         """After an outage a room gets one late word, not a burst of answers that nobody waits for."""
-        return self._too_late(turn.message, turn.values, turn.language, turn.at)
+        return self._too_late(turn.entry, turn.message, turn.values, turn.language)
 
     async def not_muted(self, turn: Turn) -> Ending | None:
         """Commands are answered even then; they stand before this in the row."""
@@ -159,18 +186,14 @@ class Assistant:
     # ── the end of the row ───────────────────────────────────────────────────────────────────────────
 
     async def _commit(self, entry: Entry, ending: Conclusion) -> None:
-        event = entry.event
+        contents, take_back = ending.contents, ending.take_back
         replaced: tuple[str, ...] = ()
-        take_back = ending.take_back
-        if isinstance(event, Edited):
-            # The edited question is answered in the place of the first answer, or that one is taken back.
-            replaced = await self._earlier_answers(entry, event)
-            if not ending.contents:
-                replaced, take_back = (), (*take_back, *replaced)
+        if isinstance(entry.event, Edited):
+            contents, replaced, take_back = await self._instead(entry, entry.event, ending)
         await self._outbox.decide(
             entry,
             ending.decision,
-            ending.contents,
+            contents,
             reply_to=_reply_to(entry),
             instead_of=replaced,
             take_back=take_back,
@@ -178,28 +201,40 @@ class Assistant:
             write=ending.write,
         )
 
-    async def _earlier_answers(self, entry: Entry, event: Edited) -> tuple[str, ...]:
-        def query(connection: Connection) -> tuple[str, ...]:
-            ids = events_of_message(connection, event.room.key, event.message.id, entry.id)
-            return tuple(messages_for(connection, ids))
+    async def _instead(
+        self, entry: Entry, event: Edited, ending: Conclusion
+    ) -> tuple[tuple[Content, ...], tuple[str, ...], tuple[str, ...]]:
+        """An edited question is answered in the place of its first answer, or that one is taken back: what is said,
+        the messages that it replaces, and those that go. An answer stands where its new text was never judged."""
+        earlier = await self._store.read(
+            partial(events_of_message, room_key=event.room.key, message_id=event.message.id, before_id=entry.id)
+        )
+        if ending.decision.reason in NOT_JUDGED:
+            stands = await self._store.read(partial(messages_for, event_ids=earlier))
+            return (() if stands else ending.contents), (), ending.take_back
+        await self._outbox.withdraw(event.room, earlier)
+        answers = tuple(await self._store.read(partial(messages_for, event_ids=earlier)))
+        if ending.contents:
+            return ending.contents, answers, ending.take_back
+        return (), (), (*ending.take_back, *answers)
 
-        return await self._store.read(query)
-
-    def _too_late(self, message: Message, values: Values, language: str, at: float) -> Conclusion | None:
-        late_s = at - message.sent_at
+    def _too_late(self, entry: Entry, message: Message, values: Values, language: str) -> Conclusion | None:
+        """``message`` as it was said or edited when ``entry`` came; an edit counts from its own time."""
+        now = self._clock.now()
+        late_s = now - entry.event.at
         if late_s <= self._settings.answer_within_s:
             return None
         stale = silent(Reason.STALE, late_s=round(late_s))
-        if not message.is_addressed or _is_muted(values, at):
+        if not message.is_addressed or _is_muted(values, now):
             return stale
         word = says(Outcome.DONE, Reason.LATE_WORD, LATE_WORD.in_language(language), late_s=round(late_s))
-        return replace(word, rare=RareWord(at - self._settings.late_word_every_s, stale.decision))
+        return replace(word, rare=RareWord(now - self._settings.late_word_every_s, stale.decision))
 
     def _busy(self, entry: Entry, ending: Conclusion, values: Values, language: str) -> Conclusion:
         """The room's lane is full. After an outage it is full of what is too late anyway."""
         now = self._clock.now()
         if isinstance(entry.event, Said | Edited):
-            too_late = self._too_late(entry.event.message, values, language, now)
+            too_late = self._too_late(entry, entry.event.message, values, language)
             if too_late is not None:
                 return too_late
         if not _addresses_us(entry) or _is_muted(values, now):
@@ -208,19 +243,35 @@ class Assistant:
         rare = RareWord(now - self._settings.busy_word_every_s, Decision(Outcome.REFUSED, Reason.BUSY))
         return replace(word, rare=rare)
 
+    async def _language(self, entry: Entry, values: Values) -> str:
+        """What to answer in: the room's choice, or the language of the message. Commands are spelled alike in all
+        languages: for them it is that of what was last said in the room."""
+        event = entry.event
+        chosen = values[LANGUAGE]
+        if chosen is not Language.AUTO:
+            return str(chosen.value)
+        text = event.message.text if isinstance(event, Said | Edited) else ""
+        if isinstance(event, Said | Edited) and not text.startswith(("/", "／")):
+            return language_of(text)
+        if isinstance(event, Pressed) and event.language is not None:
+            return event.language
+        said = await self._store.read(
+            partial(window, room=event.room, before_id=entry.id, count=self._settings.context_messages)
+        )
+        plain = [each.text for each in said if not each.ours and not each.text.startswith(("/", "／"))]
+        return next((known for text in reversed(plain) if (known := language_of(text, ""))), language_of(text))
 
-def _text(entry: Entry) -> str:
-    return entry.event.message.text if isinstance(entry.event, Said | Edited) else ""
+
+def _named(entry: Entry, values: Values) -> Entry:
+    """The entry as the room means it: a message that calls us by name is addressed to us."""
+    event = entry.event
+    if not isinstance(event, Said | Edited):
+        return entry
+    return replace(entry, event=replace(event, message=_by_name(event.message, values[NAMES])))
 
 
 def _is_muted(values: Values, at: float) -> bool:
     return values[MUTED_UNTIL] > at
-
-
-def _spoken(values: Values, text: str) -> str:
-    """The language to answer in: the room's, or that of the message."""
-    chosen = values[LANGUAGE]
-    return language_of(text) if chosen is Language.AUTO else str(chosen.value)
 
 
 def _by_name(message: Message, names: tuple[str, ...]) -> Message:

@@ -89,7 +89,7 @@ class Core:
         """Take up what an earlier life left: first what was to be sent, then what was to be decided."""
         await self.store.write(settle_earlier_writes)
         await self.outbox.recover()
-        await self.inbox.recover()
+        await self.inbox.recover(self.platforms.keys())
 
     async def idle(self) -> None:
         """Returns when everything accepted so far is decided and everything planned has left."""

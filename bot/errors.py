@@ -12,8 +12,7 @@
     │   └── CannotLook        the room cannot be read back: the delivery becomes ``uncertain``
     ├── MemberError           a member: a bad argument; carries its sentence in both languages
     │   └── NotAllowed        the member's role is too low
-    ├── ModelError            a model or a speech service failed or took too long
-    └── Cancelled             the work on a message was stopped: ``/stop``, a recall, an edit
+    └── ModelError            a model or a speech service failed or took too long
 """
 
 from __future__ import annotations
@@ -84,11 +83,3 @@ class NotAllowed(MemberError):
 
 class ModelError(MaodouError):
     """A model, an ear or a voice failed. Fails to silence in the room, and loudly in the log."""
-
-
-class Cancelled(MaodouError):
-    """Why the work on a message ended early; the lane turns it into ``silent(reason)``."""
-
-    def __init__(self, reason: Reason) -> None:
-        self.reason = reason
-        super().__init__(reason.value)

@@ -180,7 +180,8 @@ class Reacted:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """A button or a slash command. ``button`` is an opaque stored id, ``command`` what a slash command spells."""
+    """A button or a slash command. ``button`` is an opaque stored id, ``command`` what a slash command spells.
+    ``language``: that of the member's client, ``zh`` or ``en``, where the platform tells."""
 
     room: Room
     member: Member
@@ -189,6 +190,7 @@ class Pressed:
     button: str | None = None
     command: str | None = None
     message_id: str | None = None
+    language: str | None = None
     kind: Literal["pressed"] = "pressed"
 
     @property

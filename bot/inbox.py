@@ -8,11 +8,12 @@ original is committed by then. What has no decision when the process starts is t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
+from pydantic import ValidationError
 from sqlalchemy import Connection, RowMapping, select
 
 from bot.event import Edited, Event, Pressed, Reacted, Recalled, Room, RoomKind, Said, dump_event, load_event
@@ -88,14 +89,27 @@ class Inbox:
             del self._handed_over[next(iter(self._handed_over))]
         self._dispatcher.dispatch(entry, recovered=entry.recovered)
 
-    async def recover(self) -> int:
-        """Hand over everything undecided, oldest first; returns how many. Call before any platform runs."""
-        rows = await self._store.read(_undecided)
-        for row in rows:
-            self._hand_over(entry_of(row))
-        if rows:
-            log.info("inbox.recovered", events=len(rows))
-        return len(rows)
+    async def recover(self, platforms: Collection[str]) -> int:
+        """Hand over everything undecided, oldest first; returns how many. Call before any platform runs.
+
+        What came from a platform that is not among ``platforms`` waits until it is configured again. What this
+        version cannot read is logged and left; it must not keep the rest from being decided.
+        """
+        handed_over = 0
+        for row in await self._store.read(_undecided):
+            try:
+                entry = entry_of(row)
+            except ValidationError as error:
+                log.error("inbox.unreadable", event_id=row["id"], problems=error.error_count())
+                continue
+            if entry.event.room.platform not in platforms:
+                log.warning("inbox.no_platform", event_id=entry.id, platform=entry.event.room.platform)
+                continue
+            self._hand_over(entry)
+            handed_over += 1
+        if handed_over:
+            log.info("inbox.recovered", events=handed_over)
+        return handed_over
 
 
 def entry_of(row: RowMapping) -> Entry:

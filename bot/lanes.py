@@ -18,12 +18,12 @@ from enum import Enum
 from typing import Protocol
 
 import structlog
-from structlog.contextvars import bound_contextvars
 
 from bot.decision import Outcome, Reason
 from bot.errors import StoreError
 from bot.event import Edited, Pressed, Recalled, Said
 from bot.inbox import Entry
+from bot.logs import bound
 from bot.ports import Clock
 
 log = structlog.get_logger(__name__)
@@ -155,7 +155,7 @@ class Lanes:
         while lane.entries:
             lane.current = entry = lane.entries.popleft()
             lane.since = self._clock.now()
-            with bound_contextvars(event_id=entry.id, room=room_key):
+            with bound(event_id=entry.id, room=room_key):
                 while not await self._decide(entry, track, lane):
                     await self._clock.sleep(STORE_PAUSE_S)
             lane.current = lane.work = lane.ended_by = None
@@ -166,18 +166,16 @@ class Lanes:
         the database took none, and then the entry has to be decided again."""
         if track is _Track.REFUSED:
             return await self._give_up(entry, *self._busy(entry))
+        limit: asyncio.Timeout | None = None
         try:
             if track is _Track.MAIN:  # a command is answered although the platform is slow
                 await self.handler.ready(entry)
             lane.since = self._clock.now()
             lane.work = asyncio.create_task(self.handler.handle(entry))
-            async with asyncio.timeout(self._deadline_s):
+            async with asyncio.timeout(self._deadline_s) as limit:
                 again_at = await lane.work
             if again_at is not None:
                 self._later(entry, again_at)
-        except TimeoutError:
-            log.warning("lane.deadline", deadline_s=self._deadline_s)
-            return await self._give_up(entry, Outcome.FAILED, Reason.TIMEOUT)
         except asyncio.CancelledError:
             if lane.ended_by is None:  # the whole process is stopping: the inbox keeps the entry
                 raise
@@ -185,6 +183,9 @@ class Lanes:
         except StoreError:
             return False
         except Exception:  # one message must not end its room; it is logged and decided
+            if limit is not None and limit.expired():
+                log.warning("lane.deadline", deadline_s=self._deadline_s)
+                return await self._give_up(entry, Outcome.FAILED, Reason.TIMEOUT)
             log.exception("lane.failed")
             return await self._give_up(entry, Outcome.FAILED, Reason.ERROR)
         return True

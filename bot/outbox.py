@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from bot.decision import Decision
 from bot.delivery import Content, Delivery, DeliveryAct, DeliveryState
@@ -31,6 +30,7 @@ from bot.planning import (
     carry_out,
     mark,
     message_id_of,
+    messages_for,
     waiting,
     withdraw,
 )
@@ -54,6 +54,7 @@ class _Queue:
     waiting: deque[tuple[Delivery, bool]] = field(default_factory=deque)
     runner: asyncio.Task[None] | None = None
     moved: asyncio.Event = field(default_factory=asyncio.Event)
+    unwanted: asyncio.Event = field(default_factory=asyncio.Event)  # of the delivery that is on its way
 
 
 class Outbox:
@@ -89,6 +90,10 @@ class Outbox:
         """
         room = entry.event.room
         can = self._platforms[room.platform].capabilities
+        if not contents and entry.id in self._begun:
+            # Nothing will be said: what a stream has shown is taken back, even if it is only now on its way.
+            await self.withdraw(room, (entry.id,))
+            take_back = (*take_back, *await self._store.read(partial(messages_for, event_ids=(entry.id,))))
         pieces, left = _pieces(_parts(contents, can.max_chars), instead_of if can.edits else ())
         plan = Plan(
             origin=entry.event.key,
@@ -123,7 +128,8 @@ class Outbox:
         return await self._commit(plan) is not None
 
     async def withdraw(self, room: Room, event_ids: Sequence[int]) -> None:
-        """Send nothing more for these events; returns when nothing of theirs is on its way any more."""
+        """Send nothing more for these events; returns when nothing of theirs is on its way any more, which takes one
+        call of the platform at most."""
         queue = self._queues.get(room.key)
         await self._store.write(partial(withdraw, event_ids=event_ids))
         if queue is None or not queue.waiting:
@@ -132,6 +138,7 @@ class Outbox:
         kept = [item for item in others if item[0].event_id not in event_ids]
         queue.waiting = deque([sending, *kept])
         while queue.waiting and queue.waiting[0] is sending and sending[0].event_id in event_ids:
+            queue.unwanted.set()
             queue.moved.clear()
             await queue.moved.wait()
 
@@ -232,8 +239,8 @@ class Outbox:
             while queue.waiting:
                 delivery, attempted_before = queue.waiting[0]
                 try:
-                    await self._deliver(queue.sender, delivery, attempted_before)
-                except SQLAlchemyError as error:  # the database cannot be read: the delivery waits for it
+                    await self._deliver(queue, delivery, attempted_before)
+                except StoreError as error:  # the database cannot be read: the delivery waits for it
                     log.error("outbox.unread", delivery=delivery.id, error=str(error))
                     await self._clock.sleep(queue.sender.pause_s(1))
                     continue
@@ -242,7 +249,8 @@ class Outbox:
         finally:
             queue.runner = None
 
-    async def _deliver(self, sender: Sender, delivery: Delivery, attempted_before: bool) -> None:
+    async def _deliver(self, queue: _Queue, delivery: Delivery, attempted_before: bool) -> None:
+        sender, queue.unwanted = queue.sender, asyncio.Event()
         stream = self._streams.get(delivery.event_id) if delivery.event_id is not None else None
         is_stream = delivery.act is DeliveryAct.STREAM
         if is_stream and delivery.message_id is None:
@@ -252,7 +260,7 @@ class Outbox:
                 delivery, message_id=await self._store.read(partial(message_id_of, delivery_id=delivery.id))
             )
         try:
-            sent = await sender.deliver(delivery, attempted_before=attempted_before)
+            sent = await sender.deliver(delivery, attempted_before=attempted_before, unwanted=queue.unwanted)
         except Exception as error:  # a defect of ours: recorded, and the room goes on
             log.exception("outbox.failed", delivery=delivery.id)
             sent = Sent(DeliveryState.UNCERTAIN, error=f"{type(error).__name__}: {error}")

@@ -78,7 +78,7 @@ def carry_out(connection: Connection, plan: Plan) -> CarriedOut | None:
     entry, decision = plan.entry, plan.decision
     if entry is not None and decision is not None:
         if plan.pieces and _was_recalled(connection, entry):
-            plan = replace(plan, pieces=())
+            plan = replace(plan, pieces=(), write=None)
             decision = Decision(Outcome.SILENT, Reason.RECALLED)
         if plan.rare is not None and _was_said(connection, plan.room, decision.reason, plan.rare.since):
             decision = plan.rare.otherwise
@@ -132,6 +132,8 @@ def _record(connection: Connection, entry: Entry, decision: Decision, now: float
         "details": dict(decision.details) or None,
         "decided_at": now,
     }
+    if isinstance(entry.event, Said | Edited):
+        decided["addressed"] = entry.event.message.is_addressed  # by name, too, which only the room's settings tell
     return connection.execute(_RECORD, {"event_id": entry.id, **decided}).rowcount == 1
 
 
@@ -281,8 +283,15 @@ def withdraw(connection: Connection, event_ids: Sequence[int]) -> None:
 
 
 def messages_for(connection: Connection, event_ids: Sequence[int]) -> list[str]:
-    """Our messages that answered these events, in order."""
+    """Our messages that answered these events and still stand, in order."""
+    gone = deliveries.alias("gone")
+    taken_back = exists().where(
+        gone.c.room == deliveries.c.room,
+        gone.c.target == deliveries.c.message_id,
+        gone.c.act == DeliveryAct.RECALL.value,
+    )
+    began = deliveries.c.target.is_(None) | (deliveries.c.target != deliveries.c.message_id)
     chosen = deliveries.c.event_id.in_(event_ids) & deliveries.c.message_id.is_not(None)
-    sends = deliveries.c.act.in_((DeliveryAct.SEND.value, DeliveryAct.STREAM.value))
-    found = connection.execute(select(deliveries.c.message_id).where(chosen & sends).order_by(deliveries.c.id))
-    return list(found.scalars())
+    spoken = deliveries.c.act != DeliveryAct.RECALL.value
+    query = select(deliveries.c.message_id).where(chosen, spoken, began, ~taken_back).order_by(deliveries.c.id)
+    return list(connection.execute(query).scalars())

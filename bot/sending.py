@@ -65,11 +65,19 @@ class Sender:
         self._settings = settings
         self.sends = Pace(clock, platform.capabilities.sends_per_s)
         self.edits = Pace(clock, platform.capabilities.edits_per_s)
+        self._unwanted = asyncio.Event()
 
-    async def deliver(self, delivery: Delivery, *, attempted_before: bool) -> Sent:
-        """Do what the delivery says. ``attempted_before``: another life of this process may have tried."""
+    async def deliver(
+        self, delivery: Delivery, *, attempted_before: bool, unwanted: asyncio.Event | None = None
+    ) -> Sent:
+        """Do what the delivery says. ``attempted_before``: another life of this process may have tried.
+        ``unwanted``: once it is set, no further attempt is made."""
+        self._unwanted = unwanted or asyncio.Event()
         if delivery.act is DeliveryAct.EDIT and delivery.target:
-            return await self._change(delivery, delivery.target)
+            sent = await self._change(delivery, delivery.target)
+            if sent.state is not DeliveryState.UNDELIVERABLE:
+                return sent
+            return await self._send(delivery, attempted_before)  # the old message is gone: say it in a new one
         if delivery.act is DeliveryAct.RECALL and delivery.target:
             return await self._recall(delivery, delivery.target)
         if delivery.message_id is None:
@@ -149,7 +157,21 @@ class Sender:
             if self._clock.now() + pause_s > give_up_at:
                 state = DeliveryState.UNCERTAIN if in_doubt else DeliveryState.UNDELIVERABLE
                 return Sent(state, error=why, attempts=attempts)
-            await self._clock.sleep(pause_s)
+            if await self._unwanted_within(pause_s):
+                return Sent(
+                    DeliveryState.UNCERTAIN if in_doubt else DeliveryState.CANCELLED, error=why, attempts=attempts
+                )
+
+    async def _unwanted_within(self, pause_s: float) -> bool:
+        """Wait for the next attempt, or learn that there shall be none."""
+        pause = asyncio.create_task(self._clock.sleep(pause_s))
+        unwanted = asyncio.create_task(self._unwanted.wait())
+        try:
+            await asyncio.wait((pause, unwanted), return_when=asyncio.FIRST_COMPLETED)
+            return self._unwanted.is_set()
+        finally:
+            pause.cancel()
+            unwanted.cancel()
 
     def pause_s(self, attempts: int) -> float:
         """How long to wait after so many failures."""

@@ -25,6 +25,7 @@ import structlog
 from sqlalchemy import Column, Connection, Engine, Executable, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.errors import StoreError
 
@@ -226,9 +227,12 @@ class Store:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, query)
 
     def read_now(self, query: Operation[T]) -> T:
-        """:meth:`read` for plain threads and commands."""
-        with self.engine.connect() as connection:
-            return query(connection)
+        """:meth:`read` for plain threads and commands. Raises ``StoreError`` where the database cannot be read."""
+        try:
+            with self.engine.connect() as connection:
+                return query(connection)
+        except (*DATABASE_FAILED, PoolTimeout) as error:
+            raise StoreError(f"The database cannot be read: {_first_line(error)}") from error
 
 
 def settle_earlier_writes(connection: Connection) -> None:
@@ -293,10 +297,12 @@ def make_engine(settings: StoreSettings) -> Engine:
             url.set(drivername="postgresql+psycopg"),
             pool_size=settings.readers + 2,
             pool_pre_ping=True,
+            hide_parameters=True,  # an error's text goes into the log, and members' words do not
             connect_args={"connect_timeout": 5},
         )
     engine = create_engine(
         url,
+        hide_parameters=True,
         pool_size=settings.readers + 2,
         connect_args={"timeout": settings.busy_timeout_s, "check_same_thread": False},
     )

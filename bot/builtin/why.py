@@ -41,6 +41,7 @@ WHEN = Text(
     zh="消息 `{message}`，{ago}前收到，{took}后有了决定",
     en="message `{message}`, received {ago} ago, decided after {took}",
 )
+WHEN_OTHER = Text(zh="{ago}前收到，{took}后有了决定", en="received {ago} ago, decided after {took}")
 WHEN_OPEN = Text(zh="消息 `{message}`，{ago}前收到", en="message `{message}`, received {ago} ago")
 PART = Text(zh="第 {part} 条：{state}，试了 {attempts} 次", en="part {part}: {state}, attempts: {attempts}")
 BY_ITSELF = Text(zh="这是我自己发的，不是对某条消息的回答。", en="I sent this by myself; it answers no message.")
@@ -132,6 +133,12 @@ def _deliveries_of(connection: Connection, event_id: int) -> Sequence[RowMapping
     return connection.execute(query).mappings().all()
 
 
+def _when(event: RowMapping, took: str, call: Call) -> str:
+    if event["message_id"] is None:  # a slash command, being added: it came without a message
+        return WHEN_OTHER.in_language(call.language, ago=_ago(event, call), took=took)
+    return WHEN.in_language(call.language, message=event["message_id"], ago=_ago(event, call), took=took)
+
+
 def _told(story: Story, call: Call, *, show_errors: bool) -> list[str]:
     language, event = call.language, story.event
     if event is None:
@@ -149,7 +156,7 @@ def _told(story: Story, call: Call, *, show_errors: bool) -> list[str]:
         lines = [
             f"**{headline(Outcome(event['outcome']), Reason(event['reason']), language)}** "
             f"(`{event['outcome']}({event['reason']})`)",
-            "- " + WHEN.in_language(language, message=event["message_id"], ago=_ago(event, call), took=took),
+            "- " + _when(event, took, call),
         ]
         lines += [f"- `{name}`: {_shown(value)}" for name, value in (event["details"] or {}).items()]
     return lines + _told_deliveries(story.deliveries, language, show_errors)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from bot.decision import Outcome, Reason
-from bot.event import Added, Addressed, Attachment, AttachmentKind, Edited, Reacted
+from bot.delivery import Delivery
+from bot.errors import StoreError, TryLater
+from bot.event import Added, Addressed, Attachment, AttachmentKind, Edited, Pressed, Reacted, Role, Said
 from bot.ports import Shown, Verdict
 from bot.room_settings import MUTED_UNTIL, UNASKED, UNASKED_PAUSE_S, UNASKED_PER_HOUR
 from bot.store import Store
 from bot.testing import Bot, BotRoom, Echo, KnowsEverything
 from tests.clock import ManualClock
+from tests.waiting import advance_until, until
 
 
 async def test_whoever_mentions_it_is_answered_with_the_source(room: BotRoom) -> None:
@@ -252,3 +256,113 @@ async def test_a_muted_room_gets_no_late_word_either(room: BotRoom, clock: Manua
     await allow(room, **{MUTED_UNTIL.name: clock.now() + 60})
     await room.says("@毛豆 一", sent_ago_s=3600)
     await room.silent(Reason.STALE)
+
+
+# ── edits that meet something else ───────────────────────────────────────────────────────────────────────
+
+
+async def test_a_late_edit_is_answered_anew_and_not_with_a_late_word(room: BotRoom, clock: ManualClock) -> None:
+    message_id = await room.says("@毛豆 怎么安庄？")
+    await clock.advance(660)
+    edited = replace(room.message("@毛豆 怎么安装？", id=message_id), sent_at=clock.now() - 660)
+    await room.happens(Edited(edited, clock.now()))
+    assert "怎么安装" in room.heard("echo", message_id)
+
+
+async def test_an_edit_in_a_muted_room_leaves_the_answer_standing(room: BotRoom, clock: ManualClock) -> None:
+    message_id = await room.says("@毛豆 怎么安庄？")
+    await allow(room, **{MUTED_UNTIL.name: clock.now() + 60})
+    await room.happens(Edited(room.message("@毛豆 怎么安装？", id=message_id), clock.now()))
+    room.heard("怎么安庄", message_id)
+
+
+async def test_an_answer_that_was_taken_back_comes_again_as_a_new_message(room: BotRoom, clock: ManualClock) -> None:
+    message_id = await room.says("@毛豆 怎么安装？")
+    for text in ("没事了", "@毛豆 怎么升级？"):
+        await clock.advance(1)
+        await room.happens(Edited(room.message(text, id=message_id), clock.now()))
+    room.heard("怎么升级", message_id)
+
+
+async def test_an_edit_while_the_answer_is_on_its_way_leaves_one_answer(room: BotRoom, clock: ManualClock) -> None:
+    def not_yet(delivery: Delivery) -> None:
+        if "安庄" in delivery.content.text:
+            raise TryLater(after_s=5)
+
+    room.platform.on_send = not_yet
+    await room.core.inbox.accept(Said(room.message("@毛豆 怎么安庄？", id="m1")))
+    await until(lambda: room.platform.attempts)
+    await room.core.inbox.accept(Edited(room.message("@毛豆 怎么安装？", id="m1"), clock.now()))
+    await advance_until(clock, lambda: room.answers("m1"))
+    await room.core.idle()
+    room.heard("怎么安装", "m1")
+
+
+async def test_a_recall_does_not_wait_for_a_platform_that_is_down(room: BotRoom, clock: ManualClock) -> None:
+    def down(delivery: Delivery) -> None:
+        raise ConnectionError("down")
+
+    room.platform.on_send = down
+    await room.core.inbox.accept(Said(room.message("@毛豆 说错了", id="m1")))
+    await until(lambda: room.platform.attempts)
+    await room.recalls("m1")
+    room.platform.on_send = lambda delivery: None
+    await clock.advance(120)
+    await eventually(room)
+    assert room.shown == []
+    assert (await room.decision("m1")).payload is None
+
+
+async def test_a_recalled_command_does_nothing(room: BotRoom, store: Store) -> None:
+    room.platform.roles["anna"] = Role.ADMIN
+    await room.recalls("m9")
+    await room.says("@毛豆 /mute 2h", id="m9")
+    await room.says("@毛豆 在吗")
+    assert len(room.answers()) == 1
+
+
+# ── its name ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_who_calls_it_by_name_gets_the_apology_too(store: Store, clock: ManualClock) -> None:
+    async with Bot(store, clock, knowledge=Broken()) as bot:  # type: ignore[arg-type]
+        room = bot.room()
+        await room.says("毛豆，怎么安装？")
+        room.heard("抱歉")
+        assert (await room.decision()).addressed
+
+
+async def test_a_command_after_its_name_is_a_command(room: BotRoom) -> None:
+    await room.says("毛豆 /help")
+    assert (await room.decision()).reason == Reason.COMMAND
+
+
+# ── the language of a command ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_command_is_answered_in_the_language_of_the_room(room: BotRoom, clock: ManualClock) -> None:
+    await room.says("大家早上好")
+    await room.says("/help")
+    room.heard("列出我会做的事")
+    await room.happens(Pressed(room.room, room.member("anna"), "i1", clock.now(), command="/help"))
+    room.heard("列出我会做的事", "i1")
+    await room.happens(Pressed(room.room, room.member("ben"), "i2", clock.now(), command="/help", language="en"))
+    room.heard("list what I can do", "i2")
+
+
+async def test_a_database_that_cannot_be_read_for_a_moment_costs_no_answer(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Bot(store, clock) as bot:
+        room, read, failures = bot.room(), store.read_now, [1, 1]
+
+        def flaky(query: object) -> object:
+            if failures:
+                failures.pop()
+                raise StoreError("The database cannot be read: restarting")
+            return read(query)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(store, "read_now", flaky)
+        await bot.core.inbox.accept(Said(room.message("@毛豆 在吗", id="m1")))
+        await advance_until(clock, lambda: room.answers("m1"), most_s=60)
+        room.heard("在吗", "m1")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from bot.errors import StoreError
 from bot.event import Said, dump_event, load_event
@@ -94,7 +95,7 @@ async def test_undecided_events_are_taken_up_again_in_order(
         lambda c: c.execute(table.update().where(table.c.id == done).values(outcome="silent", reason="empty"))
     )
     collector.entries.clear()
-    assert await inbox.recover() == 4
+    assert await inbox.recover({"paper"}) == 4
     assert collector.texts == ["0", "2", "3", "4"]
 
 
@@ -113,3 +114,32 @@ def test_every_event_survives_the_way_through_the_database(room: BotRoom) -> Non
     assert load_event(dump_event(event)) == event
     assert load_event(dump_event(event)).key == event.key
     assert replace(event).key == event.key
+
+
+async def test_what_this_version_cannot_read_keeps_nothing_else_from_being_decided(
+    store: Store, clock: ManualClock, collector: Collector, room: BotRoom
+) -> None:
+    inbox = Inbox(store, clock, collector)
+    for text in ("from the future", "plain"):
+        await inbox.accept(Said(room.message(text)))
+    first = collector.entries[0].id
+    await store.write(lambda c: c.execute(table.update().where(table.c.id == first).values(payload='{"kind":"sung"}')))
+    collector.entries.clear()
+    assert await inbox.recover({"paper"}) == 1
+    assert collector.texts == ["plain"]
+
+
+async def test_events_of_a_platform_that_is_not_configured_wait(
+    store: Store, clock: ManualClock, collector: Collector, room: BotRoom
+) -> None:
+    inbox = Inbox(store, clock, collector)
+    await inbox.accept(Said(room.message("here")))
+    assert await inbox.recover({"elsewhere"}) == 0
+    assert await inbox.recover({"paper"}) == 1
+
+
+async def test_a_failed_write_says_nothing_of_what_was_written(store: Store) -> None:
+    row = {"key": None, "room": "r", "kind": "said", "payload": "my password is hunter2", "at": 0, "received_at": 0}
+    with pytest.raises(IntegrityError) as failed:
+        await store.write(lambda connection: connection.execute(table.insert(), row))
+    assert "hunter2" not in str(failed.value).split("DETAIL")[0]
