@@ -28,13 +28,13 @@ from rag.lsa import Lsa
 from rag.meanings import Meanings, fitted, stored
 from rag.settings import LsaEmbedding
 from rag.tables import bases, chunks, documents
-from search import near_duplicates, tokenise
+from search import bm25, near_duplicates, tokenise
 from search.bm25 import Postings, WordIndex
 from search.vectors import VectorIndex
 
 log = structlog.get_logger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Of the file's layout and of the weights below: an index of another version is made anew."""
 
 BODY_WEIGHT = 1.0
@@ -91,7 +91,7 @@ def base_rows(connection: Connection, model: str) -> list[BaseRow]:
 
 
 def _recipe(base_id: int, made_at: float, model: str) -> str:
-    weights = (BODY_WEIGHT, HEADING_WEIGHT, SOURCE_WEIGHT)
+    weights = (BODY_WEIGHT, HEADING_WEIGHT, SOURCE_WEIGHT, bm25.K1, bm25.B)
     return json.dumps([VERSION, tokenise.VERSION, weights, base_id, made_at, model])
 
 
@@ -226,6 +226,7 @@ def save(index: BaseIndex, path: Path) -> None:
         "versions": _bytes("\n".join(index.versions.values())),
         "vocabulary": _bytes("\n".join(index.words.vocabulary)),
         "counts": postings.counts,
+        "impacts": index.words.impacts,
         "chunks": postings.chunks,
         "starts": postings.starts,
         "lengths": postings.lengths,
@@ -257,6 +258,7 @@ def load(path: Path, recipe: str) -> BaseIndex | None:
             words = WordIndex(
                 Postings(arrays["counts"], arrays["chunks"], arrays["starts"], arrays["lengths"]),
                 _numbered(vocabulary.split("\n")) if vocabulary else {},
+                impacts=arrays["impacts"],
             )
             return BaseIndex(
                 head["name"],

@@ -86,22 +86,37 @@ def shared_weights(indexes: Sequence[WordIndex], tokens: Sequence[str]) -> list[
 
 
 class WordIndex:
-    """Scores every chunk for a query. Immutable; safe for many threads at once."""
+    """Scores every chunk for a query. Immutable; safe for many threads at once.
 
-    def __init__(self, postings: Postings, vocabulary: Mapping[str, int], *, k1: float = K1, b: float = B) -> None:
+    ``impacts``: what each entry of ``postings`` adds to its chunk's score, shape (n,), as an index with the same
+    ``k1`` and ``b`` has them; they are made when they are not given.
+    """
+
+    def __init__(
+        self,
+        postings: Postings,
+        vocabulary: Mapping[str, int],
+        *,
+        k1: float = K1,
+        b: float = B,
+        impacts: Floats | None = None,
+    ) -> None:
+        if impacts is not None and impacts.shape != postings.counts.shape:
+            raise ValueError(f"expected impacts of shape {postings.counts.shape}, got {impacts.shape}")
         self.postings = postings
         self.vocabulary = vocabulary
         self._frequencies = postings.frequencies()
+        self.impacts = self._impacts(k1, b) if impacts is None else impacts
         self._index = bm25s.BM25(k1=k1, b=b, method="lucene")
         self._index.nonoccurrence_array = None
         self._index.scores = {
-            "data": self._scores(k1, b),
+            "data": self.impacts,
             "indices": postings.chunks,
             "indptr": postings.starts,
             "num_docs": len(postings.lengths),
         }
 
-    def _scores(self, k1: float, b: float) -> Floats:
+    def _impacts(self, k1: float, b: float) -> Floats:
         """idf · tf / (tf + k1 (1 - b + b length / mean length)), Lucene's idf: ln(1 + (N - df + ½)/(df + ½))."""
         postings, chunks = self.postings, len(self.postings.lengths)
         idf = _idf(chunks, self._frequencies).astype(np.float32)
