@@ -31,6 +31,7 @@ from bot.settings import CoreSettings
 from bot.store import StoreSettings
 from llm.settings import ModelSettings
 from maodou.config_errors import WrongKey, explain, secrets_in, syntax_error
+from maodou.config_file import config_path, named_config
 from moderation.settings import FILTER_SETTINGS
 from rag.settings import KnowledgeSettings
 
@@ -151,14 +152,13 @@ SECTIONS = tuple(
 
 
 def load(path: Path | None = None) -> Settings:
-    """Read everything. ``path``: the file; without it ``MAODOU_CONFIG``, then ``config.yaml`` here, if it is there.
+    """Read everything. ``path``: the file; without it the one that ``maodou.config_file.config_path`` finds.
 
     A file that was named must exist. Relative folders in the file count from the file, those in the
     environment from here. Raises ``UsageError`` with every mistake, a line each.
     """
-    named = path or (Path(os.environ["MAODOU_CONFIG"]) if os.environ.get("MAODOU_CONFIG") else None)
-    file = named or Path("config.yaml")
-    document = _read_yaml(file) if named or file.exists() else CommentedMap()
+    file = config_path(path)
+    document = _read_yaml(file) if named_config(path) or file.exists() else CommentedMap()
     _read_secrets(file.parent / ".env")
     given = _plain(document)
     _refuse_secrets(given, document, file)

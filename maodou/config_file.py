@@ -14,14 +14,26 @@ from ruamel.yaml.error import YAMLError
 
 from bot.errors import UsageError
 
+PROJECT = Path(__file__).resolve().parent.parent
+"""Where the project lies."""
+
 OWNER_ONLY = 0o600
 WIDEST_LINE = 4096
 """Lines are never folded: a file that people keep by hand stays as they wrote it."""
 
 
-def config_path(named: Path | None) -> Path:
-    """The file that settings are read from, as ``maodou.config.load`` finds it."""
-    return named or Path(os.environ.get("MAODOU_CONFIG") or "config.yaml")
+def named_config(path: Path | None) -> Path | None:
+    """The file that somebody named: ``path``, or ``MAODOU_CONFIG``."""
+    return path or (Path(os.environ["MAODOU_CONFIG"]) if os.environ.get("MAODOU_CONFIG") else None)
+
+
+def config_path(path: Path | None) -> Path:
+    """The file that settings are read from: the named one, ``config.yaml`` here, or else the one in the project's
+    folder, so that a command given elsewhere works on the same installation. It need not be there."""
+    if named := named_config(path):
+        return named
+    here, beside = Path("config.yaml"), PROJECT / "config.yaml"
+    return beside if not here.exists() and beside.exists() else here
 
 
 def keep_secret(config: Path, variable: str, value: str) -> Path:

@@ -15,6 +15,7 @@ from bot.errors import MaodouError, UsageError
 from bot.ports import Answerer
 from bot.store import Store
 from maodou.config import SAMPLE_BASE, Settings
+from maodou.config_file import PROJECT
 from rag.indexes import Indexes
 from rag.library import Library
 
@@ -26,7 +27,6 @@ log = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")
 
-PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE = ("README.md", "README_zh.md", "docs/guide")
 """The guide for members and operators: what a new installation can be asked about. Not how the house is built."""
 

@@ -16,6 +16,7 @@ from maodou import kb_evaluate, kb_examples
 
 if TYPE_CHECKING:
     from bot.store import Store
+    from maodou.config import Settings
     from maodou.documents import Documents
     from rag.library import Library, SyncReport
 
@@ -38,10 +39,11 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Bring a knowledge base in step with a folder: new, changed and removed files."""
-    with library(context) as shelf, progress(as_json) as show:
+    with library(context) as (shelf, settings), progress(as_json) as show:
         report = shelf.add(path, kb, show)
     if as_json:
-        typer.echo(json.dumps({"base": report.base, **_counts(report), "refused": report.refused}, ensure_ascii=False))
+        told = {"base": report.base, **_counts(report), "refused": report.refused, "data_dir": str(settings.data_dir)}
+        typer.echo(json.dumps(told, ensure_ascii=False))
     else:
         said = ", ".join(
             f"{count} {what.replace('_', ' ')}"
@@ -49,12 +51,18 @@ def add(
             if count and what != "passages"
         )
         typer.echo(f"{report.base}: {said or 'no document found'}; {report.chunks} passages.")
+        typer.echo(f"Kept {_where(settings)}.")
     if report.refused:
         from rag.readers import REFUSALS
 
         for source, reason in report.refused:
             typer.echo(f"Not taken in: {source}: {REFUSALS[reason].en}", err=True)
         raise typer.Exit(1)
+
+
+def _where(settings: Settings) -> str:
+    """The installation that was changed, for whoever has more than one."""
+    return "in the configured database" if settings.database.get_secret_value() else f"in {settings.data_dir}"
 
 
 def _counts(report: SyncReport) -> dict[str, int]:
@@ -75,7 +83,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """The knowledge bases; with --kb, the documents of one."""
-    with library(context) as shelf:
+    with library(context) as (shelf, _):
         rows: list[Any] = list(shelf.bases() if kb is None else shelf.list(kb))
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], ensure_ascii=False))
@@ -103,7 +111,7 @@ def remove(
 
     if not kb:
         raise UsageError("Say which knowledge base: maodou kb remove [SOURCE] --kb NAME.")
-    with library(context) as shelf:
+    with library(context) as (shelf, _):
         removed = shelf.remove(kb, source)
     typer.echo(json.dumps({"removed": removed}) if as_json else f"{kb}: {removed} documents taken out.")
 
@@ -159,8 +167,8 @@ def opened(context: typer.Context) -> Iterator[tuple[Store, Documents]]:
 
 
 @contextmanager
-def library(context: typer.Context) -> Iterator[Library]:
-    """The shelf alone."""
+def library(context: typer.Context) -> Iterator[tuple[Library, Settings]]:
+    """The shelf alone, and whose it is."""
     from maodou.config import begin
     from maodou.database import open_store
     from rag.library import Library
@@ -168,7 +176,7 @@ def library(context: typer.Context) -> Iterator[Library]:
     settings = begin(context.obj, quiet=True)
     store = open_store(settings)
     try:
-        yield Library(store, settings.knowledge)
+        yield Library(store, settings.knowledge), settings
     finally:
         store.close()
 

@@ -60,7 +60,7 @@ def list_(context: typer.Context, kb: KbOption = "default", as_json: JsonOption 
     from maodou.kb import library
     from rag.examples import Examples
 
-    with library(context) as shelf:
+    with library(context) as (shelf, _):
         shelf.base(kb)
         found = Examples(shelf.store).of((kb,))
     if as_json:
@@ -81,6 +81,6 @@ def remove(
     from maodou.kb import library
     from rag.examples import Examples
 
-    with library(context) as shelf:
+    with library(context) as (shelf, _):
         removed = Examples(shelf.store).remove(kb, None if text is None else [text])
     typer.echo(json.dumps({"removed": removed}) if as_json else f"{kb}: {removed} examples taken out.")

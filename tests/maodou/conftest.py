@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from maodou import cli
+from maodou import cli, config_file
 from tests.blocking import ROOT
 
 
@@ -24,6 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in [name for name in os.environ if name.startswith("MAODOU_") and name != "MAODOU_TEST_DATABASE_URL"]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config_file, "PROJECT", tmp_path / "project")  # or this checkout's own settings would be found
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield tmp_path
@@ -70,6 +71,7 @@ def child(home: Path) -> Iterator[Child]:
     def start(
         *arguments: str | Path, before: Callable[[], None] | None = None, **environment: str
     ) -> subprocess.Popen[str]:
+        (home / "config.yaml").touch()
         process = subprocess.Popen(
             [sys.executable, "-m", "maodou", *map(str, arguments)],
             cwd=home,

@@ -22,6 +22,7 @@ from bot.store import Store
 from maodou import documents, housekeeping
 from maodou.app import App
 from maodou.config import Settings, load
+from maodou.config_file import PROJECT
 from maodou.documents import add_sample
 from maodou.housekeeping import Housekeeping
 from maodou.platforms import configured_platforms
@@ -264,7 +265,7 @@ def test_a_sample_that_cannot_be_read_is_told_and_stops_nothing(
 
 
 def test_the_sample_is_this_projects_documentation() -> None:
-    assert all((documents.PROJECT / name).exists() for name in documents.SAMPLE)
+    assert all((PROJECT / name).exists() for name in documents.SAMPLE)
 
 
 # ── health ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -58,6 +58,20 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.data_dir == Path("elsewhere").absolute()
 
 
+def test_elsewhere_the_settings_in_the_projects_folder_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    for folder in (project, elsewhere):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        assert load().data_dir == folder / "data"
+    (project / "config.yaml").write_text("data_dir: state\n")
+    assert load().data_dir == project / "state"
+    monkeypatch.setenv("MAODOU_DATA_DIR", "mine")
+    assert load().data_dir == elsewhere / "mine"
+    monkeypatch.delenv("MAODOU_DATA_DIR")
+    assert configured("").data_dir == elsewhere / "data"
+
+
 def test_folders_in_the_file_count_from_the_file(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "bot.yaml").write_text("data_dir: ../state\n")

@@ -35,6 +35,18 @@ def test_a_folder_becomes_a_base_and_is_kept_in_step(maodou: Maodou, folder: Pat
     assert maodou("kb", "add", folder, "--kb", "help").out.startswith("help: 1 changed, 1 removed; ")
 
 
+def test_it_says_which_installation_was_changed_and_elsewhere_it_is_the_projects(
+    maodou: Maodou, folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert f"Kept in {home / 'data'}." in maodou("kb", "add", folder, "--kb", "help").out
+    (home / "project").mkdir()
+    (home / "project" / "config.yaml").touch()
+    monkeypatch.chdir(folder)
+    told = json.loads(maodou("kb", "add", ".", "--kb", "help", "--json").out)
+    assert (told["added"], told["data_dir"]) == (2, str(home / "project" / "data"))
+    assert not (folder / "data").exists()
+
+
 def test_bases_and_documents_are_listed(maodou: Maodou, folder: Path) -> None:
     assert "There is no knowledge base yet" in maodou("kb", "list").out
     maodou("kb", "add", folder, "--kb", "help")

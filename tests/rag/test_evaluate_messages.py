@@ -16,7 +16,8 @@ import pytest
 from bot.ports import Judgement, Knowledge, Question, Sentence, Verdict
 from bot.store import Store
 from bot.texts import language_of
-from maodou.documents import PROJECT, add_sample
+from maodou.config_file import PROJECT
+from maodou.documents import add_sample
 from rag.evaluate import Case, Figures, Kind, by_kind, evaluate, read_cases
 from rag.extractive import ExtractiveAnswerer
 from rag.indexes import Indexes
