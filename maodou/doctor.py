@@ -22,11 +22,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.checks import CheckResult
 from bot.decision import Outcome
 from bot.delivery import DeliveryState
-from bot.errors import MaodouError, UsageError
+from bot.errors import MaodouError, StoreError, UsageError
 from bot.reasons import STATES
 from bot.store import Store
 from bot.tables import deliveries, inbox
 from maodou.config import Settings, load
+from maodou.config_file import config_path
 from maodou.database import check_driver, revision
 from maodou.doctor_platforms import account, why_silent
 from maodou.housekeeping import LEAST_FREE_BYTES
@@ -53,6 +54,7 @@ def check_all(config: Path | None) -> list[CheckResult]:
     except UsageError as error:
         return [*results, CheckResult(False, "configuration", str(error), "Mend the line, then ask again.")]
     results.append(CheckResult(True, "configuration", "read and understood"))
+    results.extend(_secrets(config_path(config).parent / ".env"))
     for check in CHECKS:
         results.extend(_made(check, settings))
     return results
@@ -105,8 +107,7 @@ def _data_folder(settings: Settings) -> Iterator[CheckResult]:
     yield CheckResult(not advice, "disk space", f"{free / 2**30:.1f} GiB free", advice)
 
 
-def _secrets(settings: Settings) -> Iterator[CheckResult]:
-    file = Path(os.environ.get("MAODOU_CONFIG", "config.yaml")).parent / ".env"
+def _secrets(file: Path) -> Iterator[CheckResult]:
     if file.exists() and file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         yield CheckResult(False, "secrets", f"{file} can be read by others on this machine", f"chmod 600 {file}")
 
@@ -140,7 +141,7 @@ def _database(settings: Settings) -> Iterator[CheckResult]:
         if stands.is_current:
             yield from store.read_now(_messages)
             yield from _knowledge(settings, store)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, StoreError) as error:
         why = str(error.__cause__ or error).strip().splitlines()[0]
         yield CheckResult(False, "database", f"{shown} does not answer: {why}", "Start it, or mend `database`.")
     finally:
@@ -264,4 +265,4 @@ def _model(settings: Settings) -> Iterator[CheckResult]:
     yield from asyncio.run(check(settings.model, os.environ))
 
 
-CHECKS: tuple[Check, ...] = (_data_folder, _secrets, _extras, _database, _web_room, _platforms, _embedding, _model)
+CHECKS: tuple[Check, ...] = (_data_folder, _extras, _database, _web_room, _platforms, _embedding, _model)

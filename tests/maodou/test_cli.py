@@ -191,6 +191,14 @@ def test_the_doctor_names_what_is_wrong_and_what_to_do(
     assert results["secrets"]["resolution"] == "chmod 600 .env"
 
 
+def test_the_doctor_looks_for_the_secrets_beside_the_file_that_was_named(maodou: Maodou, home: Path) -> None:
+    (home / "etc").mkdir()
+    (home / "etc" / "bot.yaml").write_text("web:\n  port: 0\n")
+    (home / "etc" / ".env").touch(0o644)
+    told = [json.loads(line) for line in maodou("--config", "etc/bot.yaml", "doctor", "--json").out.splitlines()]
+    assert "chmod 600 etc/.env" in [result["resolution"] for result in told[0]]
+
+
 def test_the_doctor_counts_what_was_decided_and_what_did_not_arrive(maodou: Maodou, home: Path) -> None:
     maodou("db", "upgrade")
     with sqlite3.connect(home / "data" / "maodou.db") as connection:
