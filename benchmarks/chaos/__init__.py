@@ -8,6 +8,9 @@ platform's adapter, the knowledge and the answerer. The driver kills the child, 
 (also while it starts and recovers), half at named points, and starts it again at once or after a pause that
 outlasts the platform's memory for keys.
 
+With ``--platform discord`` or ``feishu`` the platform is its emulator in ``tests/emulators`` and the bot's side is
+the real adapter on the real client (:mod:`benchmarks.chaos.real_clients`); everything else is the same.
+
 What is counted, and from what, stands in :mod:`benchmarks.chaos.count`.
 """
 

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import structlog
 
-from benchmarks.chaos.breaks import Break, parts_of_a_life
+from benchmarks.chaos.breaks import Break, open_with_fuse, parts_of_a_life
 from benchmarks.chaos.points import Fuse, Point
+from benchmarks.chaos.real_clients import Fused, connect
 from benchmarks.chaos.stand_ins import ScriptedAnswerer, ScriptedKnowledge
 from bot.core import Core
+from bot.ports import Platform
 from bot.settings import CoreSettings
-from bot.store import StoreSettings
+from bot.store import Store, StoreSettings
 
 SETTINGS = CoreSettings(stream_after_s=0.1, retry_first_s=0.05, retry_most_s=0.5)
 """Scaled to the platform's scaled window; everything else is as the product has it."""
@@ -26,7 +28,8 @@ SETTINGS = CoreSettings(stream_after_s=0.1, retry_first_s=0.05, retry_most_s=0.5
 
 @dataclass(frozen=True, slots=True)
 class BotPlan:
-    """One life. ``point`` and ``nth``: where it ends by its own hand, if anywhere."""
+    """One life. ``point`` and ``nth``: where it ends by its own hand, if anywhere. ``platform`` and ``where``: a
+    real one's emulator; the scripted platform needs its ``port`` alone."""
 
     life: int
     port: int
@@ -36,6 +39,8 @@ class BotPlan:
     point: Point | None = None
     nth: int = 1
     breaks: Break | None = None
+    platform: str = "scripted"
+    where: tuple[str, ...] = ()
 
 
 def run_bot(plan: BotPlan) -> None:
@@ -51,7 +56,7 @@ def run_bot(plan: BotPlan) -> None:
 async def _live(plan: BotPlan) -> None:
     fuse = Fuse(plan.point, plan.nth)
     settings = StoreSettings(url=plan.database)
-    store, platform = parts_of_a_life(settings, plan.port, plan.key_window_s, fuse, plan.breaks)
+    store, platform = _parts(plan, settings, fuse)
     core = Core.build(
         store,
         {platform.name: platform},
@@ -61,3 +66,10 @@ async def _live(plan: BotPlan) -> None:
     )
     await core.start()
     await platform.run(core.inbox.accept)
+
+
+def _parts(plan: BotPlan, settings: StoreSettings, fuse: Fuse) -> tuple[Store, Platform]:
+    if plan.platform == "scripted":
+        return parts_of_a_life(settings, plan.port, plan.key_window_s, fuse, plan.breaks)
+    store = open_with_fuse(settings, fuse)
+    return store, Fused(connect(plan.platform, plan.where, store, plan.key_window_s), fuse, plan.breaks)

@@ -128,7 +128,13 @@ def parts_of_a_life(
         adapter = SendsFirst(port, fuse, key_window_s=key_window_s)
         adapter.store = CommitsLater(settings)
         return adapter.store, adapter
-    store = Store.open(settings)
-    event.listen(store.engine, "commit", lambda connection: fuse.reached(Point.BEFORE_COMMIT))
+    store = open_with_fuse(settings, fuse)
     kind = ScriptedPlatform if breaks is None else _adapters[breaks]
     return store, kind(port, fuse, key_window_s=key_window_s)
+
+
+def open_with_fuse(settings: StoreSettings, fuse: Fuse) -> Store:
+    """A store whose every commit may be the last moment of this life."""
+    store = Store.open(settings)
+    event.listen(store.engine, "commit", lambda connection: fuse.reached(Point.BEFORE_COMMIT))
+    return store

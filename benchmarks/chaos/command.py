@@ -1,4 +1,4 @@
-"""``python -m benchmarks chaos --kills N [--database URL] [--seed S]``."""
+"""``python -m benchmarks chaos --kills N [--platform scripted|discord|feishu] [--database URL] [--seed S]``."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.chaos.breaks import Break
 from benchmarks.chaos.database import fresh_database
 from benchmarks.chaos.driver import PAUSE_SHARE, BotFailed, ChaosPlan, ChaosReport, Driver
 from benchmarks.chaos.points import Point
+from benchmarks.chaos.real_clients import BREAKS
 from bot.errors import UsageError
+
+REAL_LIFE_S, REAL_REACH_S = 2.5, 15.0
+"""A real client takes a while to log in and to read back what it missed: its lives are longer."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -51,13 +57,21 @@ def _run(arguments: argparse.Namespace) -> ChaosReport:
             random_share=arguments.random_share,
             pause_share=arguments.pause_share,
             breaks=arguments.breaks,
+            platform=arguments.platform,
         )
+        if plan.platform != "scripted":
+            if plan.breaks not in (None, *BREAKS):
+                raise UsageError(f"{plan.breaks} cannot be broken on a real platform; {', '.join(BREAKS)} can.")
+            # A client that was killed leaves requests half done: no error of the emulator's.
+            logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+            plan = replace(plan, life_s=REAL_LIFE_S, reach_s=REAL_REACH_S)
         return asyncio.run(Driver(plan).run())
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks chaos", description=__doc__)
     parser.add_argument("--kills", type=int, required=True, help="how often the bot is killed")
+    parser.add_argument("--platform", choices=("scripted", "discord", "feishu"), default="scripted")
     parser.add_argument("--database", help="SQLite file or PostgreSQL server; without it a temporary SQLite file")
     parser.add_argument("--seed", type=int, default=0, help="of the script and of the kills")
     parser.add_argument("--keep", type=Path, help="keep the bot's log and the database in this folder")

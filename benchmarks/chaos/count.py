@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -63,8 +63,9 @@ class _Rooms:
     shown: dict[str, _Shown] = field(default_factory=dict)
 
 
-def count(log: Iterable[Entry], uncertain: Collection[str] = ()) -> Count:
-    """``uncertain``: the ids of the members' messages that the bot holds an uncertain delivery for."""
+def count(log: Iterable[Entry], uncertain: Collection[str] = (), arrived: Sequence[str] | None = None) -> Count:
+    """``uncertain``: the ids of the members' messages that the bot holds an uncertain delivery for. ``arrived``: all
+    their ids in the order in which the platform handed them over, where that is not the order of the log."""
     rooms = _fold(log)
     asked_as = {message_id: number for number, (_, message_id) in rooms.questions.items()}
     answers: dict[int, list[_Shown]] = defaultdict(list)
@@ -83,7 +84,10 @@ def count(log: Iterable[Entry], uncertain: Collection[str] = ()) -> Count:
         extra, inverted = _parts(answers[number])
         duplicated += [number] * extra
         out_of_order += [number] * inverted
-    out_of_order += _overtaken(rooms, answers)
+    order = {number: number for number in rooms.questions}
+    if arrived is not None:
+        order |= {asked_as[id]: place for place, id in enumerate(arrived) if id in asked_as}
+    out_of_order += _overtaken(rooms, answers, order)
     return Count(rooms.messages, len(rooms.questions), tuple(lost), tuple(duplicated), tuple(out_of_order))
 
 
@@ -136,11 +140,11 @@ def _parts(messages: list[_Shown]) -> tuple[int, int]:
     return extra, inverted
 
 
-def _overtaken(rooms: _Rooms, answers: dict[int, list[_Shown]]) -> list[int]:
+def _overtaken(rooms: _Rooms, answers: dict[int, list[_Shown]], order: Mapping[int, int]) -> list[int]:
     """Questions whose answer appeared after that of a later question of the same room."""
     overtaken: list[int] = []
     earliest: dict[str, int] = {}
-    for number, (room, _) in sorted(rooms.questions.items(), reverse=True):
+    for number, (room, _) in sorted(rooms.questions.items(), key=lambda item: order[item[0]], reverse=True):
         if not answers[number]:
             continue
         appeared = answers[number][0].order

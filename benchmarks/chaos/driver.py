@@ -20,9 +20,11 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from benchmarks.chaos import members
 from benchmarks.chaos.bot import BotPlan, run_bot
 from benchmarks.chaos.breaks import Break
 from benchmarks.chaos.count import Count, count
+from benchmarks.chaos.members import Members
 from benchmarks.chaos.platform import Manners, PlatformServer
 from benchmarks.chaos.points import Point
 from bot.delivery import DeliveryState
@@ -30,7 +32,15 @@ from bot.store import StoreSettings, make_engine
 from bot.tables import deliveries, inbox
 
 RANDOM = "random"
+PRELOAD = {
+    "scripted": (),
+    "discord": ("adapters.discord.adapter",),
+    "feishu": ("benchmarks.chaos.preload_feishu",),
+}
+"""What a life would otherwise spend its time on importing."""
 MESSAGES_PER_KILL = 10
+CONNECTED_WITHIN_S = 30.0
+NOTHING_MORE_AFTER_S = 8.0
 PAUSE_SHARE = 0.08
 
 
@@ -44,6 +54,7 @@ class ChaosPlan:
 
     ``pause_share`` of the restarts come ``pause_s`` later, which outlasts the platform's memory for keys.
     A life that does not reach its point within ``reach_s`` is killed anyway, uncounted, and tried again.
+    ``platform``: scripted, or a real one's emulator (``discord``, ``feishu``) with the real client in the bot.
     """
 
     kills: int
@@ -59,6 +70,7 @@ class ChaosPlan:
     settle_s: float = 90.0
     breaks: Break | None = None
     manners: Manners = field(default_factory=Manners)
+    platform: str = "scripted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +110,10 @@ class Driver:
     def __init__(self, plan: ChaosPlan) -> None:
         self.plan = plan
         self._dice = random.Random(plan.seed)
-        self._platform = PlatformServer(plan.manners, random.Random(plan.seed + 1), token=secrets.token_hex(3))
+        self._platform = _platform_of(plan, random.Random(plan.seed + 1))
         self._engine = make_engine(StoreSettings(url=plan.database, readers=1))
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["benchmarks.chaos.bot"])
+        self._context.set_forkserver_preload(["benchmarks.chaos.bot", *PRELOAD[plan.platform]])
         self._lives = 0
         self._granted = 0
         self._log = plan.folder / "bot.log"
@@ -112,6 +124,7 @@ class Driver:
         kills: Counter[str] = Counter()
         try:
             async with self._platform:
+                await self._get_acquainted()
                 talking = asyncio.create_task(self._talk())
                 for aim in self._aims():
                     self._granted += MESSAGES_PER_KILL
@@ -123,10 +136,11 @@ class Driver:
                 await self._settle()
                 talking.cancel()
             uncertain = self._uncertain()
+            arrived = self._arrived()
         finally:
             self._engine.dispose()
         return ChaosReport(
-            counted=count(self._platform.log, set(uncertain)),
+            counted=count(self._platform.log, set(uncertain), arrived),
             kills_by_point=dict(sorted(kills.items())),
             uncertain=len(uncertain),
             redelivered=self._platform.redelivered,
@@ -147,7 +161,25 @@ class Driver:
         while True:
             await asyncio.sleep(self._dice.uniform(0.02, 0.09))
             if self._platform.lines < self._granted:
-                self._platform.say()
+                await self._platform.say()
+
+    async def _get_acquainted(self) -> None:
+        """A real platform's rooms are first heard of while the bot lives: what is said in a room that it never
+        heard of, while it is dead, no client could find."""
+        platform = self._platform
+        if isinstance(platform, PlatformServer):
+            return
+        process, dead = self._start(None)
+        try:
+            async with asyncio.timeout(CONNECTED_WITHIN_S):
+                while not platform.connected:  # noqa: ASYNC110 – the emulator tells nobody
+                    await asyncio.sleep(0.05)
+            for room in platform.rooms:
+                self._granted += 1
+                await platform.ask(room)
+            await self._until_settled(process, dead)
+        finally:
+            await self._kill(process, dead)
 
     # ── one life ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -178,13 +210,15 @@ class Driver:
         self._lives += 1
         plan = BotPlan(
             life=self._lives,
-            port=self._platform.port,
+            port=self._platform.port if isinstance(self._platform, PlatformServer) else 0,
             database=self.plan.database,
             log=self._log,
             key_window_s=self.plan.manners.key_window_s,
             point=aim,
             nth=self._nth(aim),
             breaks=self.plan.breaks,
+            platform=self.plan.platform,
+            where=() if isinstance(self._platform, PlatformServer) else self._platform.where,
         )
         process = self._context.Process(target=run_bot, args=(plan,), daemon=True)
         process.start()
@@ -209,14 +243,22 @@ class Driver:
         """One last life, undisturbed, until everything said is answered and everything planned is sent."""
         process, dead = self._start(None)
         try:
-            ends_at = time.monotonic() + self.plan.settle_s
-            while not self._is_settled():
-                if await _wait(dead, 0.1):
-                    raise self._failed("ended by itself", process)
-                if time.monotonic() > ends_at:
-                    raise self._failed(f"had not settled after {self.plan.settle_s:g} s", process)
+            await self._until_settled(process, dead)
         finally:
             await self._kill(process, dead)
+
+    async def _until_settled(self, process: BaseProcess, dead: asyncio.Event) -> None:
+        ends_at = time.monotonic() + self.plan.settle_s
+        at_rest_since = time.monotonic()
+        while not (self._is_settled() and self._all_arrived()):
+            if await _wait(dead, 0.1):
+                raise self._failed("ended by itself", process)
+            if not self._is_settled():
+                at_rest_since = time.monotonic()
+            elif time.monotonic() - at_rest_since > NOTHING_MORE_AFTER_S:
+                return  # what is not here now is lost, and is counted so
+            if time.monotonic() > ends_at:
+                raise self._failed(f"had not settled after {self.plan.settle_s:g} s", process)
 
     def _is_settled(self) -> bool:
         if self._platform.lines < self._granted or self._platform.unacknowledged:
@@ -226,6 +268,12 @@ class Driver:
             waiting = connection.scalar(select(func.count()).select_from(inbox).where(inbox.c.outcome.is_(None)))
             return not waiting and not connection.scalar(select(func.count()).select_from(deliveries).where(unsent))
 
+    def _all_arrived(self) -> bool:
+        """Where nothing is acknowledged, this alone tells that all have come back from the history."""
+        with self._engine.connect() as connection:
+            kept = connection.scalar(select(func.count()).select_from(inbox).where(inbox.c.kind == "said")) or 0
+        return kept >= self._platform.lines
+
     def _uncertain(self) -> list[str]:
         """The members' messages that have an uncertain delivery, once for each such delivery."""
         query = (
@@ -233,6 +281,14 @@ class Driver:
             .join(deliveries, deliveries.c.event_id == inbox.c.id)
             .where(deliveries.c.state == DeliveryState.UNCERTAIN)
         )
+        with self._engine.connect() as connection:
+            return list(connection.scalars(query))
+
+    def _arrived(self) -> Sequence[str] | None:
+        """The members' messages in the order in which they came, where the platform does not keep their own."""
+        if self.plan.platform != "feishu":
+            return None
+        query = select(inbox.c.message_id).where(inbox.c.kind == "said").order_by(inbox.c.id)
         with self._engine.connect() as connection:
             return list(connection.scalars(query))
 
@@ -248,3 +304,16 @@ async def _wait(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _platform_of(plan: ChaosPlan, dice: random.Random) -> PlatformServer | Members:
+    """The emulators are imported only when they are wanted: theirs are heavy clients."""
+    if plan.platform == "discord":
+        from benchmarks.chaos.on_discord import DiscordMembers
+
+        return DiscordMembers(members.Manners(), dice)
+    if plan.platform == "feishu":
+        from benchmarks.chaos.on_feishu import FeishuMembers
+
+        return FeishuMembers(members.Manners(), dice)
+    return PlatformServer(plan.manners, dice, token=secrets.token_hex(3))

@@ -136,7 +136,7 @@ class PlatformServer:
 
     # ── members ──────────────────────────────────────────────────────────────────────────────────────
 
-    def say(self) -> bool:
+    async def say(self) -> bool:
         """Somebody says something somewhere; False when every room has as many open questions as it bears."""
         bearable = self.manners.open_questions_per_room
         quiet = [room for room in self._rooms.values() if len(room.unanswered) < bearable]

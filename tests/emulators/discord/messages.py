@@ -27,6 +27,7 @@ class Messages:
         self.rest = rest
         self.commands: list[Json] = []
         self._nonces: dict[tuple[int, str], tuple[float, Posted]] = {}
+        self.absorbed = 0
 
     def routes(self, app: web.Application) -> None:
         add = self.rest.add
@@ -65,6 +66,7 @@ class Messages:
         if enforced and (earlier := self._by_nonce(channel.id, str(nonce))) is not None:
             if earlier.deleted:
                 raise ApiError.unknown(10008, "Message")
+            self.absorbed += 1
             return payloads.message(earlier, self.world)
         message = self.compose(call, self.world.bot, channel.id, nonce=None if nonce is None else str(nonce))
         if enforced:

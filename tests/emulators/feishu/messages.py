@@ -93,6 +93,7 @@ class Messages:
         if uuid is not None:
             known = self._world.keys.get((chat.id, uuid))
             if known is not None and now - known[1] < self._limits.key_window_s:
+                self._world.absorbed += 1
                 return self.shape(self._world.posts[known[0]])
         self._take_turn(chat.id)
         post = self._world.post(

@@ -101,6 +101,7 @@ class World:
         self.cards: dict[str, CardEntity] = {}
         self.files: dict[str, tuple[str, bytes]] = {}  # key -> (name, bytes)
         self.keys: dict[tuple[str, str], tuple[str, float]] = {}  # (chat, uuid) -> (message id, first used at)
+        self.absorbed = 0  # sends that found a message under their key
         self.log: list[Seen] = []
         self._numbers: dict[str, int] = {}
         self.bot = self.person(bot_name, is_bot=True)
