@@ -31,6 +31,7 @@ from moderation.commands import FilterCommands
 from moderation.judging import Filter
 from moderation.screen import FilterScreen
 from rag.commands import KnowledgeCommands
+from rag.embed import VECTORS
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,7 @@ class App:
             scopes = Scopes(store, clock, ROOM_SETTINGS, configured=settings.rooms)
             screen = FilterScreen(scopes, Filter.shipped())
             retention = Retention(store, clock, settings.core.retention_days, settings.core.keys_days)
+            retention.add(VECTORS)
             core = Core.build(
                 store,
                 platforms,
@@ -115,7 +117,9 @@ class App:
         try:
             await asyncio.wait([stopping, *receiving], return_when=asyncio.FIRST_COMPLETED)
             if not self._stop.is_set():
-                await self.core.idle()  # an input came to its end: answer what it said
+                # An input came to its end: answer what it said, unless we are told to stop meanwhile.
+                beside.append(idle := asyncio.create_task(self.core.idle()))
+                await asyncio.wait([stopping, idle], return_when=asyncio.FIRST_COMPLETED)
         finally:
             log.info("app.stopping")
             for task in (*receiving, *beside, stopping):

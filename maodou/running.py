@@ -13,7 +13,7 @@ from maodou.app import App
 from maodou.config import Settings
 from maodou.health_file import telling
 from maodou.platforms import configured_platforms, furnish
-from maodou.terminal import Terminal
+from maodou.terminal import YOU, Terminal
 
 
 def run_up(settings: Settings) -> None:
@@ -46,9 +46,11 @@ def run_chat(settings: Settings) -> None:
         terminal.append(Terminal(clock))
         return terminal
 
-    # Whoever types here is alone: nobody else could answer first, and what the documents know is wanted.
+    # Whoever types here is alone: nobody else could answer first, and what the documents know is wanted. They could
+    # give every command of ours in a shell, too.
     rooms = {**settings.rooms, "unasked": Eagerness.HELPFUL, "unasked_pause_s": 0}
     typer.echo("Write to the room; @maodou addresses it. Ctrl-D ends.\n", err=True)
-    with App.open(settings.model_copy(update={"rooms": rooms}), make) as app:
+    core = settings.core.model_copy(update={"operators": (*settings.core.operators, YOU.key)})
+    with App.open(settings.model_copy(update={"rooms": rooms, "core": core}), make) as app:
         terminal[0].settled = app.core.idle
         asyncio.run(app.run())

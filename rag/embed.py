@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from threading import Event as Flag
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, except_, func, insert, select, update
 
 from bot.errors import ModelError
+from bot.retention import Eraser
 from bot.store import Store
+from bot.texts import Text
 from rag.embedding import Embedder
 from rag.meanings import to_bytes
 from rag.settings import KnowledgeSettings
@@ -85,7 +87,15 @@ def _write(store: Store, base: str, rows: Sequence[dict[str, Any]]) -> None:
     store.write_now(write)
 
 
-def forget_unused(connection: Connection) -> int:
-    """Drop the vectors of texts that are in no base any more; returns how many. For the nightly retention."""
-    used = select(chunks.c.hash).where(chunks.c.hash == vectors.c.hash).exists()
-    return int(connection.execute(delete(vectors).where(~used)).rowcount)
+def forget_unused(connection: Connection, most: int) -> int:
+    """Drop vectors of texts that are in no base any more, of ``most`` texts in this call; returns how many vectors."""
+    unused = except_(select(vectors.c.hash), select(chunks.c.hash)).limit(most)
+    hashes = connection.execute(unused).scalars().all()
+    return connection.execute(delete(vectors).where(vectors.c.hash.in_(hashes))).rowcount if hashes else 0
+
+
+VECTORS = Eraser(
+    Text(zh="不再使用的向量", en="vectors no longer used"),
+    older_than=lambda connection, _, most: forget_unused(connection, most),
+)
+"""For the sweep: a vector goes when its text is gone, however old it is."""

@@ -11,10 +11,13 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert, select
 
+from bot.core import Core
 from bot.errors import UsageError
 from bot.ports import Clock, Platform
 from bot.retention import Retention
@@ -26,7 +29,9 @@ from maodou.config_file import PROJECT
 from maodou.documents import add_sample
 from maodou.housekeeping import Housekeeping
 from maodou.platforms import configured_platforms
+from maodou.terminal import Terminal
 from rag.library import Library
+from rag.tables import vectors
 from tests.maodou.conftest import Child, Maodou
 
 GUIDE = """# Sunrise kettle
@@ -82,6 +87,11 @@ def test_every_room_has_its_commands(base: Path, child: Child) -> None:
     assert "/kb <list" in out
     assert "`default`: 1 documents" in out
     assert "answered(from_documents)" in out
+
+
+def test_whoever_types_there_is_the_operator(base: Path, child: Child, home: Path) -> None:
+    (home / "more.md").write_text("# More\n\nThe kettle is blue.\n")
+    assert "`more`: 1 added" in chat(child, f"/kb add {home / 'more.md'} more")
 
 
 def test_what_was_said_stays_decided_over_a_restart(base: Path, child: Child, maodou: Maodou, home: Path) -> None:
@@ -177,6 +187,34 @@ def test_up_serves_the_room_tells_its_health_and_ends_in_order(
 
 def no_platforms(settings: Settings, store: Store, clock: Clock) -> Sequence[Platform]:
     return []
+
+
+def test_a_stop_is_heeded_while_the_last_lines_are_still_being_answered(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = asyncio.Event()
+
+    async def idle(core: Core) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    async def run(app: App) -> None:
+        running = asyncio.create_task(app.run())
+        await waiting.wait()
+        app.stop()
+        await asyncio.wait_for(running, timeout=10)
+
+    monkeypatch.setattr(Core, "idle", idle)
+    with App.open(load(), lambda settings, store, clock: [Terminal(clock, StringIO(), StringIO())]) as app:
+        asyncio.run(run(app))
+
+
+def test_the_sweep_drops_vectors_of_documents_that_were_taken_out(base: Path) -> None:
+    with App.open(load(), no_platforms) as app:
+        row = {"model": "m", "hash": "of no text", "vector": b""}
+        app.store.write_now(lambda connection: connection.execute(insert(vectors), row))
+        asyncio.run(app.core.retention.sweep())
+        assert app.store.read_now(lambda connection: connection.execute(select(vectors)).all()) == []
 
 
 def test_a_second_one_on_the_same_database_is_refused_wherever_its_folder_is(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,14 +15,16 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.errors import ModelError, UsageError
+from bot.retention import Retention
 from bot.store import Store
-from rag.embed import forget_unused
+from rag.embed import VECTORS
 from rag.embedding import EndpointEmbedder, LlamaIndexEmbedder, embedder_of
 from rag.indexes import Indexes
 from rag.library import Library
 from rag.retrieve import Retriever
 from rag.settings import EndpointEmbedding, KnowledgeSettings, LlamaIndexEmbedding, LsaEmbedding
 from rag.tables import vectors
+from tests.clock import ManualClock
 
 MEANINGS = ({"install", "安装", "pip"}, {"video", "film", "视频"}, {"memory", "batch_size", "显存"})
 
@@ -143,14 +146,20 @@ def test_the_saved_index_keeps_the_vectors(
     assert Retriever(store, again, retriever.settings).search("film", ["pods"])[0].passage.source == "notes.txt"
 
 
-def test_vectors_of_texts_that_are_gone_can_be_forgotten(
-    embedding_library: Library, folder: Path, store: Store
+async def test_vectors_of_texts_that_are_gone_go_with_the_sweep(
+    embedding_library: Library, folder: Path, store: Store, clock: ManualClock
 ) -> None:
-    embedding_library.add(folder, "pods")
-    before = vectors_in(store)
-    embedding_library.remove("pods", "notes.txt")
-    assert store.write_now(forget_unused) == 1
-    assert vectors_in(store) == before - 1
+    retention = Retention(store, clock, erasers=(VECTORS,), batch=1)
+    await asyncio.to_thread(embedding_library.add, folder, "pods")
+    before = await asyncio.to_thread(vectors_in, store)
+    await retention.sweep()
+    assert await asyncio.to_thread(vectors_in, store) == before, "what is in use stays"
+    await asyncio.to_thread(embedding_library.remove, "pods", "notes.txt")
+    await retention.sweep()
+    assert await asyncio.to_thread(vectors_in, store) == before - 1
+    await asyncio.to_thread(embedding_library.remove, "pods")
+    await retention.sweep()
+    assert await asyncio.to_thread(vectors_in, store) == 0, "in as many batches as it takes"
 
 
 # ── an endpoint ──────────────────────────────────────────────────────────────────────────────────────────
