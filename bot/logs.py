@@ -118,7 +118,7 @@ def configure(settings: LogSettings, secrets: Secrets, *, stream: TextIO | None 
         logging.getLogger(package).setLevel(settings.level.upper())
 
 
-OURS = ("bot", "search", "net", "rag", "adapters", "maodou", "benchmarks")
+OURS = ("bot", "search", "net", "rag", "llm", "moderation", "adapters", "maodou", "benchmarks")
 """Loggers are named for their modules; what is not of these packages is a library."""
 
 

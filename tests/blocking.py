@@ -16,7 +16,7 @@ from types import ModuleType
 from blockbuster import BlockBuster, BlockBusterFunction
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = ("adapters", "bot", "llm", "maodou", "net", "rag", "search")
+OURS = ("adapters", "bot", "llm", "maodou", "moderation", "net", "rag", "search")
 
 MAY_BLOCK: tuple[tuple[str, str, str, str], ...] = (
     (

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blockbuster import BlockingError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from bot import logs
 from bot.store import Store
 from maodou.schema import FEATURES
-from tests.blocking import ROOT, forbid_blocking
+from tests.blocking import OURS, ROOT, forbid_blocking
 from tests.clock import ManualClock
 
 HEAVY = ("gradio", "llama_index", "faiss", "bm25s", "jieba", "discord", "lark_oapi", "openai", "torch", "sklearn")
@@ -144,3 +148,47 @@ def test_a_server_that_the_check_started_ends_with_it(tmp_path: Path) -> None:
     told = [line.rsplit("/", 1)[-1] for line in log.read_text().splitlines()]
     assert [line.split()[-1] for line in told] == ["--username=postgres", "start", "stop"]
     assert not folder.exists()
+
+
+# ── nothing is forgotten when something is added ─────────────────────────────────────────────────────────
+
+
+def _project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def test_every_folder_is_typed_packed_contracted_and_watched() -> None:
+    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    tools = _project()["tool"]
+    packages = re.search(r"^PACKAGES := (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert packages is not None
+    assert folders <= set(packages[1].split())
+    assert folders <= {name.rstrip("*") for name in tools["setuptools"]["packages"]["find"]["include"]}
+    assert folders == set(tools["importlinter"]["root_packages"])
+    assert folders - {"benchmarks"} <= set(OURS)
+    assert folders <= set(logs.OURS)
+
+
+def test_the_lock_holds_every_pin_and_names_no_host() -> None:
+    lock = (ROOT / "constraints.txt").read_text("utf-8")
+    locked = {line.split(";")[0].strip().lower() for line in lock.splitlines() if line}
+    project = _project()
+    given = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+    given += [pin for pins in project["project"]["optional-dependencies"].values() for pin in pins]
+    pins = {re.sub(r"\[.*?\]", "", pin).split(";")[0].strip().lower() for pin in given if not pin.startswith("maodou[")}
+    assert len(pins) > 30
+    assert {pin for pin in pins if "==" not in pin} == set()
+    assert {_plain(pin) for pin in pins} - {_plain(line) for line in locked} == set()
+    assert "//" not in lock
+
+
+def _plain(pin: str) -> str:
+    """Names are spelled in several ways: ``discord.py``, ``discord-py``."""
+    name, _, version = pin.partition("==")
+    return re.sub(r"[-_.]+", "-", name) + "==" + version
+
+
+def test_all_extras_are_in_all() -> None:
+    extras = _project()["project"]["optional-dependencies"]
+    (everything,) = extras["all"]
+    assert set(re.findall(r"[\w-]+", everything)) - {"maodou"} == set(extras) - {"all", "dev"}
