@@ -117,6 +117,7 @@ def pressed(interaction: discord.Interaction) -> Pressed | None:
         button=button,
         command=command,
         message_id=str(interaction.message.id) if interaction.message is not None else None,
+        language="zh" if str(interaction.locale).startswith("zh") else "en",
     )
 
 
