@@ -38,7 +38,8 @@ def parse_duration(text: str) -> float:
     return total
 
 
-_SHOWN = ((86400, "天", "d"), (3600, "小时", "h"), (60, "分钟", "min"), (1, "秒", "s"))
+_SHOWN = ((86400, "天", "days"), (3600, "小时", "h"), (60, "分钟", "min"), (1, "秒", "s"))
+_ONE = {"days": "day"}
 
 
 def say_duration(seconds: float, language: str) -> str:
@@ -48,8 +49,8 @@ def say_duration(seconds: float, language: str) -> str:
     for size, zh, en in _SHOWN:
         count, rest = divmod(left, size)
         if count:
-            parts.append(f"{count} {zh if language == 'zh' else en}")
+            parts.append(f"{count} {zh if language == 'zh' else _ONE.get(en, en) if count == 1 else en}")
             left = rest
         if len(parts) == 2 or (parts and not count):
-            break  # a unit left out ends it: “1 d 3 s” says no more than “1 d”
+            break  # a unit left out ends it: “1 day 3 s” says no more than “1 day”
     return " ".join(parts) or ("0 秒" if language == "zh" else "0 s")

@@ -22,7 +22,10 @@ from rag.readers import REFUSALS, Refusal
 
 SHOWN_REFUSALS = 5
 
-KB_ABOUT = Text(zh="知识库：看有哪些，增加、取出文档", en="the knowledge bases: list, add, remove")
+KB_ABOUT = Text(
+    zh="知识库：看有哪些；运营者还可以增加、取出文档",
+    en="the knowledge bases: which there are; the operator also adds and takes out documents",
+)
 LIST_ABOUT = Text(zh="这里能读哪些知识库", en="the knowledge bases that are read here")
 STATUS_ABOUT = Text(
     zh="一个知识库里有什么，哪些文件没有收下、为什么", en="what is in a base, and what was not taken in"
@@ -34,8 +37,10 @@ BASE_ABOUT = Text(zh="知识库的名字", en="the base's name")
 SOURCE_ABOUT = Text(zh="文件或文件夹；不写就是整个知识库", en="a file or folder; left out: the whole base")
 
 NONE_HERE = Text(
-    zh="这里还没有可以读的知识库。运营者可以用 `/kb add <路径>` 收进一个文件夹。",
-    en="There is no knowledge base to read here. The operator can take in a folder: `/kb add <path>`.",
+    zh="这里还没有可以读的知识库。运营者可以收进一个文件夹：在这里用 `/kb add <路径>`，在控制台，"
+    "或者在命令行用 `maodou kb add <路径>`。",
+    en="There is no knowledge base to read here. The operator can take in a folder: with `/kb add <path>` here, in the "
+    "console, or with `maodou kb add <path>` in a shell.",
 )
 BASE_LINE = Text(
     zh="- `{name}`：{documents} 份文档，{chunks} 段", en="- `{name}`: {documents} documents, {chunks} passages"

@@ -34,6 +34,9 @@ log = structlog.get_logger(__name__)
 Progress = Callable[[int, int, str], None]
 """Called with files done, files in all, and the source of the last one."""
 
+RESERVED = ("none", "无")
+"""As a room's setting they mean that it reads no base."""
+
 BASE_NAME = re.compile(r"[A-Za-z0-9\u3400-\u9fff][\w.-]{0,63}")
 """What a room's setting ``knowledge`` can name."""
 
@@ -83,7 +86,9 @@ class Document:
 
 def check_base_name(name: str) -> None:
     """Raises ``UsageError`` for what cannot name a base; a name that can is also a safe name for a folder."""
-    if not BASE_NAME.fullmatch(name) or name == "none":
+    if name in RESERVED:
+        raise UsageError(f"{name!r} is reserved and cannot name a knowledge base: as a room's setting it means none.")
+    if not BASE_NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name a knowledge base: letters, digits, Chinese characters, . _ -, at most 64."
         )

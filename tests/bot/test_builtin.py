@@ -283,7 +283,7 @@ async def test_a_mute_without_a_length_of_time_is_told_how_it_goes(house: House)
     for typed in ["soon", "2", "0h", "31d", "-1h", "2h30", "{0}"]:
         with pytest.raises(MemberError) as wrong:
             await house.says(f"/mute {typed}")
-        assert "at most 30 d" in wrong.value.in_language("en")
+        assert "at most 30 days" in wrong.value.in_language("en")
         assert "用法：`/mute [duration]`" in wrong.value.in_language("zh")
         assert (await house.values())[MUTED_UNTIL] == 0
 

@@ -268,7 +268,8 @@ def test_what_is_no_length_of_time_is_refused(typed: str) -> None:
     ("seconds", "zh", "en"),
     [
         (0, "0 秒", "0 s"), (59.6, "1 分钟", "1 min"), (5400, "1 小时 30 分钟", "1 h 30 min"),
-        (86403, "1 天", "1 d"), (2592000, "30 天", "30 d"), (-5, "0 秒", "0 s"),
+        (86403, "1 天", "1 day"), (2592000, "30 天", "30 days"),
+        (97200, "1 天 3 小时", "1 day 3 h"), (-5, "0 秒", "0 s"),
     ],
 )  # fmt: skip
 def test_lengths_of_time_are_said_in_two_units_at_most(seconds: float, zh: str, en: str) -> None:

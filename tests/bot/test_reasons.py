@@ -37,7 +37,7 @@ def values(**changed: object) -> Values:
 
 def test_the_greeting_says_what_is_done_kept_and_how_to_ask_for_less() -> None:
     text = greeting(values(language=Language.EN), retention_days=30).text
-    for told in ("mention me", "maodou", "30 d", "/forget me", "/mute 2h", "/settings unasked off", "/why", "/help"):
+    for told in ("mention me", "maodou", "30 days", "/forget me", "/mute 2h", "/settings unasked off", "/why", "/help"):
         assert told in text
     assert "毛豆" not in text
 
@@ -55,5 +55,5 @@ def test_the_greeting_speaks_both_languages_where_nobody_has_spoken_yet() -> Non
 def test_the_greeting_tells_the_room_s_own_settings() -> None:
     told = greeting(values(unasked=Eagerness.QUIET, unasked_per_hour=9, names=()), retention_days=7, language="en").text
     assert "9 times" in told
-    assert "7 d" in told
+    assert "7 days" in told
     assert "say “" not in told

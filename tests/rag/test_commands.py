@@ -51,7 +51,10 @@ def says(store: Store, library: Library, clock: ManualClock) -> Say:
 
 
 async def test_the_operator_takes_in_a_folder_and_members_see_it(says: Say, folder: Path, store: Store) -> None:
-    assert "no knowledge base" in await says("/kb list", Role.MEMBER)
+    told = await says("/kb list", Role.MEMBER)
+    assert "no knowledge base" in told
+    for way in ("`/kb add <path>`", "the console", "`maodou kb add <path>`"):
+        assert way in told
     assert await says(f"/kb add '{folder}'") == "`pods`: 5 added, 0 changed, 0 removed, 0 unchanged; 8 passages now."
     assert await says("/kb list", Role.MEMBER) == "- `pods`: 5 documents, 8 passages"
     assert await says("/知识库 列表", Role.MEMBER, language="zh") == "- `pods`：5 份文档，8 段"
@@ -101,7 +104,9 @@ async def test_only_the_operator_changes_bases(says: Say, line: str) -> None:
     ("line", "why"),
     [
         ("/kb add /nowhere/at/all", "no file or folder"),
-        ("/kb add /tmp none", "cannot name"),
+        ("/kb add /tmp none", "is reserved and cannot name"),
+        ("/kb add /tmp 无", "is reserved and cannot name"),
+        ("/kb add /tmp a/b", "cannot name a knowledge base: letters"),
         ("/kb remove beans", "no knowledge base"),
     ],
 )
