@@ -1,6 +1,6 @@
 """What every test may ask for: databases, a clock, a loop that must not be blocked, and honest counting.
 
-A part this machine lacks (PostgreSQL, Chromium, PyTorch) skips its tests, and each missing part is one
+A part this machine lacks (PostgreSQL, Chromium, llama.cpp) skips its tests, and each missing part is one
 counted line at the end. With ``MAODOU_STRICT=1``, as ``.ci/run`` sets it, any skip fails the run.
 """
 
@@ -52,7 +52,6 @@ PARTS: dict[str, tuple[str, str, Callable[[], object]]] = {
     "postgres": ("PostgreSQL", "name a server: MAODOU_TEST_DATABASE_URL=postgresql://user@host/db", postgres_url),
     "browser": ("Chromium", "install it: apt-get install chromium", chromium),
     "llama_server": ("llama.cpp", "install it: pip install xllamacpp gguf", llama_server),
-    "torch": ("PyTorch", "install it: make setup ALL=1", lambda: importlib.util.find_spec("torch")),
 }
 """By marker: the part's name, how to get it, and whether it is here."""
 

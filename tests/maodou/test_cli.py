@@ -47,8 +47,8 @@ def test_help_imports_nothing_heavy(command: str) -> None:
 
 
 def test_a_heavy_import_would_be_seen() -> None:
-    loaded = python(f"import sys, jieba; print([name for name in {HEAVY!r} if name in sys.modules])")
-    assert loaded.strip() == "['jieba']"
+    loaded = python(f"import sys, bm25s; print([name for name in {HEAVY!r} if name in sys.modules])")
+    assert loaded.strip() == "['bm25s']"
 
 
 # ── the database ─────────────────────────────────────────────────────────────────────────────────────────

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,9 @@ from bot.store import Store
 from maodou.schema import FEATURES
 from tests.blocking import OURS, ROOT, forbid_blocking
 from tests.clock import ManualClock
+from tests.conftest import PARTS
 
-HEAVY = ("gradio", "llama_index", "faiss", "bm25s", "jieba", "discord", "lark_oapi", "openai", "torch", "sklearn")
+HEAVY = ("gradio", "llama_index", "faiss", "bm25s", "discord", "lark_oapi", "openai", "torch", "sklearn")
 
 
 async def test_our_code_cannot_block_the_loop(store: Store) -> None:
@@ -186,6 +189,28 @@ def _plain(pin: str) -> str:
     """Names are spelled in several ways: ``discord.py``, ``discord-py``."""
     name, _, version = pin.partition("==")
     return re.sub(r"[-_.]+", "-", name) + "==" + version
+
+
+def _sources(folders: Iterable[str]) -> str:
+    return "\n".join(path.read_text("utf-8") for folder in folders for path in sorted((ROOT / folder).rglob("*.py")))
+
+
+def test_every_package_that_is_installed_is_used() -> None:
+    tools = _project()
+    pins = {_plain(pin).partition("==")[0].lower() for pin in tools["project"]["dependencies"]}
+    modules: dict[str, set[str]] = {}
+    for module, names in packages_distributions().items():
+        for name in names:
+            modules.setdefault(re.sub(r"[-_.]+", "-", name.lower()), set()).add(module)
+    source = _sources(tools["tool"]["importlinter"]["root_packages"])
+    imported = set(re.findall(r"^\s*(?:from|import) (\w+)", source, re.MULTILINE))
+    asked_for_by_others = {"python-multipart"}  # FastAPI reads forms and uploads with it
+    assert {pin for pin in pins if not modules.get(pin, set()) & imported} == asked_for_by_others
+
+
+def test_every_part_that_may_be_missing_has_tests() -> None:
+    source = _sources(["tests"])
+    assert [marker for marker in PARTS if f"mark.{marker}" not in source] == []
 
 
 def test_all_extras_are_in_all() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-HEAVY = ("llama_index", "sklearn", "openai", "httpx", "torch", "jieba")
+HEAVY = ("llama_index", "sklearn", "openai", "httpx", "torch")
 
 SESSION = """
 import sys, tempfile
