@@ -17,20 +17,29 @@ import structlog
 from maodou import cli, config_file
 from tests.blocking import ROOT
 
+KEPT = ("MAODOU_TEST_DATABASE_URL",)
+"""Of the tests themselves."""
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder to work in, no settings from outside, and the log as it was before, afterwards."""
-    for name in [name for name in os.environ if name.startswith("MAODOU_") and name != "MAODOU_TEST_DATABASE_URL"]:
+    for name in _settings_in_the_environment():
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(config_file, "PROJECT", tmp_path / "project")  # or this checkout's own settings would be found
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield tmp_path
+    for name in _settings_in_the_environment():
+        del os.environ[name]  # what a file of secrets put there; what was there before comes back by itself
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+def _settings_in_the_environment() -> list[str]:
+    return [name for name in os.environ if name.startswith("MAODOU_") and name not in KEPT]
 
 
 @dataclass(frozen=True, slots=True)
