@@ -51,11 +51,14 @@ def explain(error: ValidationError, document: object, file: Path, model: type[Ba
         if isinstance(cause := mistake.get("ctx", {}).get("error"), WrongKey):
             location = (*location, cause.key)
         variable = _variable(prefix, location)
-        place = _find({} if variable else document, location, missing=mistake["type"] == "missing")
+        place = _find(document, location, schema)
         if variable is not None:
             where, line = f"{variable} in the environment", 0
-        else:
-            where, line = f"{file}, line {place.line + 1}" if place.line is not None else str(file), place.line or 0
+        elif place.line is not None:
+            where, line = f"{file}, line {place.line + 1}", place.line
+        else:  # the environment alone began the section
+            begun = _begun_by(prefix, location)
+            where, line = f"{file} (for {begun} in the environment)" if begun else str(file), 0
         sentences.append((line, f"{where}: {_sentence(mistake, place, schema)}"))
     return "\n".join(sentence for _, sentence in sorted(sentences, key=lambda pair: pair[0]))
 
@@ -72,24 +75,32 @@ class _Place:
         return ".".join(self.path).replace(".[", "[")
 
 
-def _find(document: object, location: Location, *, missing: bool) -> _Place:
-    """Walk the document along pydantic's location, which also names union members that no file contains."""
+def _find(document: object, location: Location, schema: Schema) -> _Place:
+    """Walk the document along pydantic's location, which also names union members: those are no keys."""
     node: Any = document
     path: list[str] = []
     line: int | None = None
     for position, step in enumerate(location):
-        is_last = position == len(location) - 1
-        if isinstance(node, Mapping) and step in node:
-            if isinstance(node, CommentedMap):
-                line = node.lc.key(step)[0]
+        inside = isinstance(node, Mapping) and step in node
+        known = str(step) in _properties(_at(schema, location[:position], schema), schema)
+        if not inside and not known and isinstance(step, str) and position < len(location) - 1:
+            continue
+        if inside:
+            line = node.lc.key(step)[0] if isinstance(node, CommentedMap) else line
             node = node[step]
         elif isinstance(node, list) and isinstance(step, int) and step < len(node):
             line = node.lc.data[step][0] if hasattr(node, "lc") else line
             node = node[step]
-        elif isinstance(node, Mapping) and node and not (is_last and missing):
-            continue
+        else:
+            node = {}
         path.append(f"[{step}]" if isinstance(step, int) else step)
     return _Place(tuple(path), line)
+
+
+def _begun_by(prefix: str, location: Location) -> str:
+    """The environment variable by which a section is there at all, such as a platform's secret."""
+    begins = f"{prefix}{location[0]}_".upper()
+    return next((name for name in sorted(os.environ) if name.startswith(begins)), "")
 
 
 def _variable(prefix: str, location: Location) -> str | None:

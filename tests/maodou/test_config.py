@@ -140,6 +140,13 @@ def test_a_mistake_in_the_environment_is_told_by_the_variables_name(monkeypatch:
     assert "written as JSON" in refused("")
 
 
+def test_a_section_that_a_secret_alone_begins_is_told_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAODOU_FEISHU_APP_SECRET", "0123456789")
+    told = refused("")
+    assert told.startswith("config.yaml (for MAODOU_FEISHU_APP_SECRET in the environment): feishu.app_id is missing;")
+    assert "0123456789" not in told
+
+
 @pytest.mark.parametrize(
     ("text", "variable"),
     [
