@@ -32,7 +32,7 @@ run: setup
 	@$(BIN)/maodou up $(ARGS)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile $(ARGS)
 
 setup: $(if $(ALL),$(VENV)/.all,$(VENV)/.base)
 	@:

@@ -102,6 +102,19 @@ def pytest_configure() -> None:
     )
 
 
+# ── the environment ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(autouse=True)
+def environment_stays() -> Iterator[None]:
+    """What a test reads into the environment, from a file of secrets for one, ends with it."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
 # ── the event loop ───────────────────────────────────────────────────────────────────────────────────────
 
 
