@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 from sqlalchemy import URL, create_engine, make_url
@@ -26,6 +27,10 @@ from tests.blocking import forbid_blocking
 from tests.clock import ManualClock
 
 STRICT = os.environ.get("MAODOU_STRICT") == "1"
+
+# A property is a property on a busy machine too, and the run that decides draws the same examples each time.
+hypothesis.settings.register_profile("maodou", deadline=None, derandomize=STRICT)
+hypothesis.settings.load_profile("maodou")
 
 
 # ── what this machine has ────────────────────────────────────────────────────────────────────────────────
