@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm.breaker import Breaker
+from net.breaker import Breaker
 
 
 def failing(breaker: Breaker, times: int, now: float) -> None:
