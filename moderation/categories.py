@@ -34,6 +34,7 @@ class Strength(StrEnum):
     STRONG = "strong"
     AMBIGUOUS = "ambiguous"
     WEAK = "weak"
+    VULGAR = "vulgar"  # insults, curses and crimes: sexual words of which most texts mean nothing sexual
 
 
 WEIGHTS: Mapping[Strength, float] = {
@@ -42,6 +43,7 @@ WEIGHTS: Mapping[Strength, float] = {
     Strength.STRONG: 0.8,
     Strength.AMBIGUOUS: 0.6,
     Strength.WEAK: 0.4,
+    Strength.VULGAR: 0.4,
 }
 """Against a threshold of 1: two strong or ambiguous words hide a text, or one of them with a weak one."""
 

@@ -13,7 +13,7 @@ from bot.store import Operation
 from moderation import wording
 from moderation.scoring import Finding
 from moderation.screen import FilterScreen
-from moderation.settings import EXCEPTIONS, MAX_WORDS, NSFW, WORDS, is_on, is_switched_off, may_be_off, policy_of
+from moderation.settings import EXCEPTIONS, MAX_WORDS, NSFW, WORDS, is_switched_off, policy_of
 
 CONFIRM = "confirm"
 STATUS = "status"
@@ -55,14 +55,16 @@ class FilterCommands:
     async def nsfw(self, call: Call) -> Done:
         state = call.arguments.get("state", STATUS)
         if state == STATUS:
-            return Done(self._status(call))
-        return self._off(call) if state == "off" else self._on(call)
+            return Done(await self._status(call))
+        return await self._off(call) if state == "off" else self._on(call)
 
-    def _status(self, call: Call) -> str:
+    async def _status(self, call: Call) -> str:
         if not is_switched_off(call.values):
             return wording.IS_ON.in_language(call.language)
-        without_effect = wording.OFF_WITHOUT_EFFECT if is_on(call.room, call.values) else wording.IS_OFF
-        return without_effect.in_language(call.language)
+        if await self._screen.may_be_off(call.room, fresh=True):
+            return wording.IS_OFF.in_language(call.language)
+        why = wording.WHY_NOT_OFF.get(call.room.platform, wording.NOT_KNOWN)
+        return f"{wording.OFF_WITHOUT_EFFECT.in_language(call.language)} {why.in_language(call.language)}"
 
     def _on(self, call: Call) -> Done:
         if call.role < Role.ADMIN:
@@ -70,28 +72,29 @@ class FilterCommands:
         if not is_switched_off(call.values):
             return Done(wording.IS_ON.in_language(call.language))
         said = wording.SWITCHED_ON.in_language(call.language, who=_name(call))
-        return Done(said, write=self._change(call, NSFW, Switch.ON))
+        return Done(said, write=self._change(call, NSFW, Switch.ON), screen_again=True)
 
-    def _off(self, call: Call) -> Done:
+    async def _off(self, call: Call) -> Done:
         policy = policy_of(call.room)
         if call.role < policy.role:
             raise not_allowed(("filter", "nsfw", "off"), policy.role, call.role)
-        if not may_be_off(call.room):
-            return Done(wording.NOT_AGE_RESTRICTED.in_language(call.language))
+        if not await self._screen.may_be_off(call.room, fresh=True):
+            why = wording.WHY_NOT_OFF.get(call.room.platform, wording.NOT_KNOWN)
+            return Done(f"{wording.CANNOT_BE_OFF.in_language(call.language)} {why.in_language(call.language)}")
         if is_switched_off(call.values):
             return Done(wording.IS_OFF.in_language(call.language))
         if call.arguments.get("confirm") != CONFIRM:
             button = Button(wording.SWITCH_OFF.in_language(call.language), f"/filter nsfw off {CONFIRM}")
             return Done(wording.REALLY.in_language(call.language), (button,))
         said = wording.SWITCHED_OFF.in_language(call.language, who=_name(call))
-        return Done(said, write=self._change(call, NSFW, Switch.OFF))
+        return Done(said, write=self._change(call, NSFW, Switch.OFF), screen_again=True)
 
     # ── why ──────────────────────────────────────────────────────────────────────────────────────────
 
     async def test(self, call: Call) -> Done:
         finding = await self._screen.judge(call.room, call.arguments["text"], call.values)
         lines = wording.explained(finding, call.language)
-        if not is_on(call.room, call.values):
+        if not await self._screen.is_on(call.room, call.values):
             lines.append(wording.IS_OFF.in_language(call.language))
         return Done("\n".join(lines), details=_figures(finding))
 
@@ -103,7 +106,7 @@ class FilterCommands:
         if word in known:
             return Done(wording.KNOWN.in_language(call.language, word=one_line(word)))
         said = wording.ADDED.in_language(call.language, word=one_line(word))
-        return Done(said, write=self._change(call, WORDS, (*known, word)))
+        return Done(said, write=self._change(call, WORDS, (*known, word)), screen_again=True)
 
     async def allow(self, call: Call) -> Done:
         word = _word(call)
@@ -113,7 +116,7 @@ class FilterCommands:
         if not self._screen.may_except(word):
             return Done(wording.NO_EXCEPTION.in_language(call.language, word=one_line(word)))
         said = wording.ALLOWED.in_language(call.language, word=one_line(word))
-        return Done(said, write=self._change(call, EXCEPTIONS, (*known, word)))
+        return Done(said, write=self._change(call, EXCEPTIONS, (*known, word)), screen_again=True)
 
     async def remove(self, call: Call) -> Done:
         word = call.arguments["word"].strip()
@@ -122,7 +125,7 @@ class FilterCommands:
             if word in known:
                 left = tuple(each for each in known if each != word)
                 said = wording.REMOVED.in_language(call.language, word=one_line(word))
-                return Done(said, write=self._change(call, setting, left))
+                return Done(said, write=self._change(call, setting, left), screen_again=True)
         return Done(wording.UNKNOWN.in_language(call.language, word=one_line(word)))
 
     async def words(self, call: Call) -> Done:

@@ -2,7 +2,8 @@
 
 A list is sections of entries with commas between: ``[category strength]``, ``[context]`` for words that say that a
 text reports or teaches, ``[innocent]`` for phrases that contain a word and mean another, ``[young]`` for words for
-minors. An English word with ``~`` stands for its endings too; ``#`` begins a comment.
+minors, ``[personal]`` for words that tell of oneself, turn to a reader or offer something. An English word with ``~``
+stands for its endings too, also within a phrase; ``#`` begins a comment.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 from pathlib import Path
 
 from moderation.categories import WEIGHTS, Category, Strength
@@ -24,6 +26,7 @@ class Use(StrEnum):
     CONTEXT = "context"
     INNOCENT = "innocent"
     YOUNG = "young"
+    PERSONAL = "personal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,14 @@ def read(lines: Iterable[str]) -> Iterator[Term]:
         for entry in filter(None, (each.strip() for each in line.split(","))):
             if len(entry) < 2:
                 raise ValueError(f"{entry!r} is too short: a single character says nothing")
-            for text in _endings(entry):
-                yield Term(text, entry.rstrip("~"), use, category, strength)
+            for text in _forms(entry):
+                yield Term(text, entry.replace("~", ""), use, category, strength)
+
+
+def _forms(entry: str) -> Iterator[str]:
+    """The entry with every ending that its words may have."""
+    for words in product(*(_endings(word) for word in entry.split(" "))):
+        yield " ".join(words)
 
 
 def _endings(entry: str) -> tuple[str, ...]:

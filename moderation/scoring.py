@@ -1,10 +1,13 @@
 """From what was found to a verdict: the weights of different words near each other, less what their context takes.
 
 The model, all of it. Within any :data:`WINDOW_CHARS` characters the weights of the different words of the lists are
-added (``categories.WEIGHTS``); a text is hidden where the sum reaches :data:`THRESHOLD`. Words of reports, of
-medicine and of rules leave only a part of that (:data:`LEFT`, by how many there are), of all but the certain words:
-so crime news is news. Weak words count for at most :data:`MOST_WEAK` together. A window with a word for minors beside
-strong evidence, and without such context, is hidden whatever the room has set.
+added (``categories.WEIGHTS``); a text is hidden where the sum reaches :data:`THRESHOLD`. Weak and vulgar words count
+for at most :data:`MOST_WEAK` together, so that an insult or a crime alone is none; from the third weak one on each
+adds :data:`DENSE`, so that a scene that is made of hints alone is one. Evidence beside words that tell of
+oneself, turn to a reader or offer something counts :data:`PERSONAL` more. Words of reports, of medicine and of rules
+leave only a part of all that (:data:`LEFT`, by how many there are), but for the certain words, and take off no more
+than :data:`MOST_EXCUSED`: so crime news is news, and a story in which a doctor appears is a story. A window with a
+word for minors beside strong evidence, and without such context, is hidden whatever the room has set.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ LEFT = (1.0, 0.6, 0.4, 0.3)
 """What is left of the weights with no, one, two, and three or more different words of context."""
 
 MOST_WEAK = 0.6
+DENSE = 0.1
+PERSONAL = 0.2
+MOST_EXCUSED = 2.0
 PLAIN = (Strength.CERTAIN, Strength.REPORTABLE, Strength.STRONG)
 """What counts as strong evidence beside a word for minors."""
 
@@ -34,12 +40,14 @@ _EPSILON = 1e-9  # sums of tenths
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What a text comes to. ``evidence`` and ``context`` are of the window that scored highest; ``category``: the
-    one with most weight in it, None where nothing was found. ``always``: hidden though the filter were off."""
+    one with most weight in it, None where nothing was found. ``added``: for many hints and for words that turn to
+    somebody, before the context's discount. ``always``: hidden though the filter were off."""
 
     score: float
     category: Category | None = None
     evidence: tuple[Match, ...] = ()
     context: tuple[Match, ...] = ()
+    added: float = 0.0
     always: bool = False
 
     @property
@@ -72,27 +80,33 @@ def _windows(matches: Sequence[Match]) -> Iterator[Sequence[Match]]:
             high += 1
         while matches[low].start < start - WINDOW_CHARS // 2:
             low += 1
-        before = [match for match in matches[low:place] if match.term.use is Use.CONTEXT]
+        before = [match for match in matches[low:place] if match.term.use in (Use.CONTEXT, Use.PERSONAL)]
         yield [*before, *matches[place:high]]
 
 
 def _weighed(window: Sequence[Match]) -> Finding:
-    evidence = {(match.term.lemma, match.term.category): match for match in window if match.term.use is Use.EVIDENCE}
+    evidence = {(match.term.lemma, match.term.category): match for match in _once(window)}
     context = {match.term.lemma: match for match in window if match.term.use is Use.CONTEXT}
     by_category: dict[Category, float] = {}
-    certain = reportable = weak = 0.0
+    certain = reportable = small = 0.0
+    weak = 0
     for match in evidence.values():
         weight = match.term.weight
         by_category[match.term.category] = by_category.get(match.term.category, 0.0) + weight
         if match.term.strength is Strength.CERTAIN:
             certain += weight
-        elif match.term.strength is Strength.WEAK:
-            weak += weight
+        elif match.term.strength in (Strength.WEAK, Strength.VULGAR):
+            small += weight
+            weak += match.term.strength is Strength.WEAK
         else:
             reportable += weight
     if not evidence:
         return Finding(0.0)
-    score = certain + left(len(context)) * (reportable + min(weak, MOST_WEAK))
+    added = DENSE * max(0, weak - 2)
+    if reportable and any(match.term.use is Use.PERSONAL for match in window):
+        added += PERSONAL
+    doubtful = reportable + min(small, MOST_WEAK) + added
+    score = certain + max(left(len(context)) * doubtful, doubtful - MOST_EXCUSED)
     category = max(by_category, key=lambda each: by_category[each])
     young = any(match.term.use is Use.YOUNG for match in window)
     sexual = any(match.term.category in SWITCHED and match.term.strength in PLAIN for match in evidence.values())
@@ -102,8 +116,21 @@ def _weighed(window: Sequence[Match]) -> Finding:
         Category.MINORS if always else category,
         tuple(evidence.values()),
         tuple(context.values()),
+        round(added, 2),
         always,
     )
+
+
+def _once(window: Sequence[Match]) -> Iterator[Match]:
+    """The evidence, each place once: an entry and an ending of another may be the same word. The heavier counts."""
+    heaviest: dict[tuple[int, int, Category], Match] = {}
+    for match in window:
+        place = match.start, match.end, match.term.category
+        if match.term.use is Use.EVIDENCE and (
+            place not in heaviest or heaviest[place].term.weight < match.term.weight
+        ):
+            heaviest[place] = match
+    yield from heaviest.values()
 
 
 def left(context: int) -> float:

@@ -12,7 +12,8 @@ from bot.ports import Shown
 from bot.scopes import Scopes, Values
 from moderation.judging import Filter, RoomWords
 from moderation.scoring import Finding
-from moderation.settings import EXCEPTIONS, WORDS, extra_categories, is_on
+from moderation.settings import EXCEPTIONS, WORDS, extra_categories, is_switched_off, may_be_off
+from moderation.standings import Standings
 
 AT_ONCE_CHARS = 4_000
 """Up to here a text is judged on the event loop, in some milliseconds; a longer one beside it."""
@@ -24,11 +25,13 @@ log = structlog.get_logger(__name__)
 
 
 class FilterScreen:
-    """Settings are asked on each call, so a switch holds from the next sentence on."""
+    """Settings are asked on each call, so a switch holds from the next sentence on. A switch that is off has no
+    effect where the filter may not be off (any more)."""
 
-    def __init__(self, scopes: Scopes, words: Filter) -> None:
+    def __init__(self, scopes: Scopes, words: Filter, standings: Standings) -> None:
         self._scopes = scopes
         self._filter = words
+        self._standings = standings
         self._room_words: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], RoomWords] = OrderedDict()
 
     async def show(self, room: Room, text: str) -> Shown:
@@ -39,13 +42,26 @@ class FilterScreen:
         log.info("filter.hid", room=room.key, category=finding.category, score=finding.score, chars=len(text))
         return Shown(None, why=str(finding.category))
 
+    async def shows_labelled(self, room: Room) -> bool:
+        """Whether the room may be shown what its own source labels as adult – ``itunes:explicit``, ``media:rating``,
+        RTA, RSSHub's mark –, and pictures, which nobody has judged: only where the filter is off."""
+        return not await self.is_on(room, await self._scopes.of(room))
+
+    async def is_on(self, room: Room, values: Values) -> bool:
+        """Whether the filter holds now in a room with these settings."""
+        return not (is_switched_off(values) and await self.may_be_off(room))
+
+    async def may_be_off(self, room: Room, *, fresh: bool = False) -> bool:
+        """As the room's platform says, lately or (``fresh``) for this call."""
+        return may_be_off(room, await self._standings.of(room, fresh=fresh))
+
     async def judge(self, room: Room, text: str, values: Values) -> Finding:
         """What the filter makes of a text in a room with these settings."""
 
         def judged() -> Finding:
-            nsfw, extra = is_on(room, values), extra_categories(values)
-            return self._filter.judge(text, nsfw=nsfw, extra=extra, room=own)
+            return self._filter.judge(text, nsfw=nsfw, extra=extra_categories(values), room=own)
 
+        nsfw = await self.is_on(room, values)
         own = self._words_of(values)
         return judged() if len(text) <= AT_ONCE_CHARS else await asyncio.to_thread(judged)
 

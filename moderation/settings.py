@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.event import Role, Room
+from bot.ports import Standing
 from bot.room_settings import Level, Setting, Switch, names, show_names, switch
 from bot.scopes import Values
 from bot.texts import Text
@@ -80,20 +81,17 @@ def policy_of(room: Room) -> Policy:
     return POLICIES.get(room.platform, OTHERWISE)
 
 
-def may_be_off(room: Room) -> bool:
-    """Whether the filter can be off in this room as the platform last described it."""
-    return room.age_restricted or not policy_of(room).age_restricted_only
+def may_be_off(room: Room, standing: Standing | None) -> bool:
+    """Whether the filter can be off in this room. ``standing``: as the platform says; None when it does not."""
+    if standing is None or standing.external:
+        return False
+    return standing.age_restricted or not policy_of(room).age_restricted_only
 
 
 def is_switched_off(values: Values) -> bool:
     """Whether somebody switched it off in this room. A default from ``config.yaml`` does not count: nobody with the
     right confirmed it for the room."""
     return values[NSFW] is Switch.OFF and values.origin(NSFW.name) is not None
-
-
-def is_on(room: Room, values: Values) -> bool:
-    """Whether the filter holds now: a switch that is off has no effect where it may not be off (any more)."""
-    return not (is_switched_off(values) and may_be_off(room))
 
 
 def extra_categories(values: Values) -> tuple[Category, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bot.room_settings import one_line
 from bot.texts import Text
 from moderation.categories import NAMES
@@ -24,9 +26,22 @@ IS_OFF = Text(
     zh="NSFW 过滤关着。`/filter nsfw on` 打开。", en="The NSFW filter is off. `/filter nsfw on` switches it on."
 )
 OFF_WITHOUT_EFFECT = Text(
-    zh="NSFW 过滤开着：这里虽然设成了关闭，但频道没有（或者不再有）年龄限制，所以不生效。",
-    en="The NSFW filter is on: it was switched off here, but the channel is not (or no longer) age-restricted, so that "
-    "has no effect.",
+    zh="NSFW 过滤开着：这里虽然设成了关闭，但现在不生效。",
+    en="The NSFW filter is on: it was switched off here, but that has no effect now.",
+)
+CANNOT_BE_OFF = Text(zh="这里不能关闭 NSFW 过滤。", en="The NSFW filter cannot be off here.")
+WHY_NOT_OFF: Mapping[str, Text] = {
+    "discord": Text(
+        zh="要先在 Discord 里把频道设为有年龄限制（私聊不行），再试一次。",
+        en="Mark the channel as age-restricted in Discord first (a direct chat cannot be), then try again.",
+    ),
+    "feishu": Text(
+        zh="外部群里它一直开着；也可能是飞书现在没有回答，可以过一会儿再试。",
+        en="In an external group it is always on; or Feishu did not answer just now, then try again in a moment.",
+    ),
+}
+NOT_KNOWN = Text(
+    zh="平台现在没有回答，可以过一会儿再试。", en="The platform did not answer just now; try again in a moment."
 )
 SWITCHED_ON = Text(zh="{who} 打开了这里的 NSFW 过滤。", en="{who} has switched the NSFW filter on here.")
 SWITCHED_OFF = Text(
@@ -38,10 +53,6 @@ REALLY = Text(
     zh="关闭以后，成人内容会在这里显示，所有成员都看得到。确定就按下面的按钮，或者说 `/filter nsfw off confirm`。",
     en="Once it is off, adult content is shown here, to every member. If you mean it, press the button or say "
     "`/filter nsfw off confirm`.",
-)
-NOT_AGE_RESTRICTED = Text(
-    zh="这里不能关闭 NSFW 过滤：先在 Discord 里把频道设为有年龄限制，再试一次。",
-    en="The NSFW filter cannot be off here: mark the channel as age-restricted in Discord first, then try again.",
 )
 
 ADDED = Text(zh="好，“{word}”从现在起在这里隐藏。", en="All right: “{word}” is hidden here from now on.")
@@ -79,6 +90,10 @@ LESS = Text(
     zh="- 有报道、医学或规则的词 {words}：可疑词的分数乘以 {left}",
     en="- words of reports, medicine or rules, {words}: what is not certain counts {left} times",
 )
+MORE = Text(
+    zh="- 暗示很多，或者有对人说的、讲自己的、推销的话：+{added}",
+    en="- many hints, or words that turn to somebody, tell of oneself or offer something: +{added}",
+)
 SHOWN_HITS = 10
 
 
@@ -94,6 +109,8 @@ def explained(finding: Finding, language: str) -> list[str]:
         disguised = DISGUISED.in_language(language) if match.hidden else ""
         named = {"word": one_line(term.lemma), "category": NAMES[term.category].in_language(language)}
         lines.append(HIT.in_language(language, **named, weight=term.weight, disguised=disguised))
+    if finding.added:
+        lines.append(MORE.in_language(language, added=finding.added))
     if finding.context:
         words = ", ".join(f"`{match.term.lemma}`" for match in finding.context[:SHOWN_HITS])
         lines.append(LESS.in_language(language, words=words, left=left(len(finding.context))))

@@ -19,6 +19,7 @@ from moderation.commands import FilterCommands
 from moderation.judging import Filter
 from moderation.screen import FilterScreen
 from moderation.settings import FILTER_SETTINGS
+from moderation.standings import Standings
 from tests.clock import ManualClock
 
 
@@ -53,7 +54,7 @@ class House:
 async def open_house(store: Store, clock: ManualClock, words: Filter, platform: str) -> House:
     paper = PaperPlatform(name=platform, roles={"olga": Role.OWNER, "adam": Role.ADMIN, "mo": Role.MODERATOR})
     scopes = Scopes(store, clock, (*CORE_SETTINGS, *FILTER_SETTINGS), configured={"language": "zh"})
-    screen, answers = FilterScreen(scopes, words), Echo()
+    screen, answers = FilterScreen(scopes, words, Standings({platform: paper}, clock)), Echo()
     commands = Commands((FilterCommands(scopes, screen).command,))
     core = Core.build(
         store,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from sqlalchemy import select
 
 from bot.decision import Outcome, Reason
 from bot.event import RoomKind, Said
-from bot.ports import OpenScreen
+from bot.ports import OpenScreen, Standing
 from bot.tables import audit
 from bot.testing import BotRoom
 from moderation.screen import AT_ONCE_CHARS
+from moderation.standings import KEPT_S
 from tests.moderation.conftest import House
 
 BAD = "Free porn video here. "
@@ -22,7 +21,7 @@ GOOD = "The kettle is descaled with citric acid [1]."
 async def audited(house: House) -> list[tuple[str, str, object, object, str | None]]:
     chosen = select(audit.c.who, audit.c.what, audit.c.old, audit.c.new, audit.c.message_id).order_by(audit.c.id)
     rows = await house.core.store.read(lambda connection: connection.execute(chosen).all())
-    return [tuple(row) for row in rows]  # type: ignore[misc]
+    return [tuple(row) for row in rows]
 
 
 async def switched_off(room: BotRoom) -> None:
@@ -124,9 +123,10 @@ async def test_a_moderator_cannot_switch_it_by_the_settings(feishu: House) -> No
 
 
 async def test_on_discord_an_admin_switches_it_off_where_the_channel_is_age_restricted(discord: House) -> None:
-    open_to_all, restricted = discord.room("c1"), discord.room("c2", age_restricted=True)
+    discord.platform.standings["c2"] = Standing(age_restricted=True)
+    open_to_all, restricted = discord.room("c1", age_restricted=True), discord.room("c2")
     await open_to_all.says("/filter nsfw off confirm", by="olga")
-    open_to_all.heard("年龄限制")
+    open_to_all.heard("年龄限制")  # it was so when the message came, and is not any more
     assert not await discord.shows(open_to_all, BAD)
     await restricted.says("/filter nsfw off confirm", by="mo")
     restricted.heard("管理员")
@@ -135,13 +135,71 @@ async def test_on_discord_an_admin_switches_it_off_where_the_channel_is_age_rest
 
 
 async def test_a_channel_that_is_no_longer_age_restricted_is_filtered_again(discord: House) -> None:
-    room = discord.room("c2", age_restricted=True)
+    discord.platform.standings["c2"] = Standing(age_restricted=True)
+    room = discord.room("c2")
     await room.says("/filter nsfw off confirm", by="adam")
     assert await discord.shows(room, BAD)
-    room.room = replace(room.room, age_restricted=False)
+    del discord.platform.standings["c2"]
+    await discord.clock.advance(KEPT_S + 1)
     assert not await discord.shows(room, BAD)
     await room.says("/filter nsfw status", by="anna")
-    room.heard("不生效")
+    assert "不生效" in room.heard("年龄限制")
+
+
+async def test_an_answer_of_many_sentences_asks_the_platform_once(discord: House) -> None:
+    discord.platform.standings["c2"] = Standing(age_restricted=True)
+    room = discord.room("c2")
+    await room.says("/filter nsfw off confirm", by="adam")
+    await discord.clock.advance(KEPT_S + 1)
+    discord.platform.asked_standing.clear()
+    for _ in range(20):
+        assert await discord.shows(room, BAD)
+    assert discord.platform.asked_standing == ["c2"]
+
+
+async def test_a_room_whose_filter_is_on_costs_no_question(discord: House) -> None:
+    assert not await discord.shows(discord.room(), BAD)
+    assert discord.platform.asked_standing == []
+
+
+async def test_a_platform_that_does_not_answer_leaves_the_filter_on(feishu: House) -> None:
+    room = feishu.room()
+    await switched_off(room)
+
+    feishu.platform.standings["r1"] = ConnectionResetError("no reply")
+    await feishu.clock.advance(KEPT_S + 1)
+    assert not await feishu.shows(room, BAD)
+    await room.says("/filter nsfw off confirm", by="olga")
+    room.heard("没有回答")
+
+
+async def test_in_an_external_group_of_feishu_not_even_the_owner_switches_it_off(feishu: House) -> None:
+    feishu.platform.standings["r1"] = Standing(external=True)
+    room, topic = feishu.room(), feishu.room("t1", kind=RoomKind.THREAD, parent="r1")
+    for place in (room, topic):
+        await place.says("/filter nsfw off confirm", by="olga")
+        place.heard("外部群")
+        assert not await feishu.shows(place, BAD)
+    assert await audited(feishu) == []
+
+
+async def test_a_group_that_becomes_external_is_filtered_again(feishu: House) -> None:
+    room = feishu.room()
+    await switched_off(room)
+    assert await feishu.shows(room, BAD)
+    feishu.platform.standings["r1"] = Standing(external=True)
+    await feishu.clock.advance(KEPT_S + 1)
+    assert not await feishu.shows(room, BAD)
+
+
+async def test_labelled_entries_and_pictures_are_shown_where_the_filter_is_off(feishu: House) -> None:
+    room = feishu.room()
+    assert not await feishu.screen.shows_labelled(room.room)
+    await switched_off(room)
+    assert await feishu.screen.shows_labelled(room.room)
+    feishu.platform.standings["r1"] = Standing(external=True)
+    await feishu.clock.advance(KEPT_S + 1)
+    assert not await feishu.screen.shows_labelled(room.room)
 
 
 async def test_a_thread_follows_its_room(feishu: House) -> None:
@@ -235,5 +293,7 @@ async def test_a_test_tells_what_hit_and_what_was_taken_off(feishu: House) -> No
     told = room.heard("会显示")
     assert "`police`" in told
     assert "{" not in told
+    await room.says("/filter test my naked body", by="mo")
+    room.heard("对人说")
     await room.says("/filter test 今天天气不错", by="mo")
     room.heard("没有命中")

@@ -49,8 +49,12 @@ def test_no_disguise_of_the_table_hides_a_word(words: Filter) -> None:
     assert all(words.judge(plain).hides for _, _, plain in evasions())
 
 
+LISTED = ("pinyin", "mixed scripts", "homophone", "respelled")
+"""Kinds of disguise that no rule undoes: such words stand in the lists."""
+
+
 def test_without_unmasking_most_disguises_would_work(words: Filter, monkeypatch: pytest.MonkeyPatch) -> None:
-    disguised = [disguised for kind, disguised, plain in evasions() if disguised != plain]
+    disguised = [disguised for kind, disguised, plain in evasions() if disguised != plain and kind not in LISTED]
     monkeypatch.setattr(words, "_unmasker", blind := Blind())
     monkeypatch.setattr(words, "_matcher", Matcher(blind, shipped()))
     assert sum(words.judge(each).hides for each in disguised) < len(disguised) * 0.2
@@ -60,6 +64,22 @@ def test_spaces_are_taken_out_of_single_characters_alone(words: Filter) -> None:
     assert words.judge("p o r n").hides
     assert not words.judge("stop or nothing").hides
     assert not words.judge("角色 情节 都不错").hides
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ship it 🚀 hot🔥fix is out",
+        "I❤️NY and hot❌dogs❌rock is a slogan",
+        "角\n色\n情\n感",
+        "本店供应黄骨鱼 片好的 150 一份",
+        "Wuma Street in Wenzhou, Papa John's, Xi'an and Huangshan",
+        "他的微信是 jiba88 吗？不，是 jibao",
+        "A model of 800B parameters on 6008 cards",
+    ],
+)
+def test_what_only_looks_like_a_disguise_is_none(words: Filter, text: str) -> None:
+    assert not words.judge(text).hides
 
 
 # ── words within words ───────────────────────────────────────────────────────────────────────────────────
@@ -122,7 +142,7 @@ def test_an_ambiguous_word_needs_a_second(words: Filter, alone: str, together: s
     [
         ("pornography", "Police arrested a man over pornography; he was charged in court."),
         ("色情", "警方打击网络色情，抓获多名嫌疑人。"),
-        ("卖淫", "法院判处组织卖淫的被告人有期徒刑。"),
+        ("裸聊", "法院判处组织裸聊的被告人有期徒刑。"),
     ],
 )
 def test_crime_news_is_news(words: Filter, bare: str, news: str) -> None:
@@ -133,6 +153,36 @@ def test_crime_news_is_news(words: Filter, bare: str, news: str) -> None:
     assert len(finding.context) >= 2
 
 
+def test_a_strong_word_counts_more_where_somebody_is_addressed(words: Filter) -> None:
+    assert not words.judge("The statue is naked.").hides
+    assert words.judge("Come and see my naked statue, I am naked too.").hides
+    assert words.judge("I moved your table to the kitchen.").score == 0
+
+
+def test_curses_and_crimes_alone_are_neither(words: Filter) -> None:
+    for text in (
+        "Fuck you, you stupid bitch, you dumb ass.",
+        "The rapist raped again, the whore said; what a dick.",
+        "强奸犯和嫖客都该死，这个贱人出轨了。",
+    ):
+        assert 0 < words.judge(text).score < 1, text
+
+
+def test_a_scene_made_of_hints_alone_is_one(words: Filter) -> None:
+    hints = (
+        "Her lips, the lace at her thighs, the silk sheets: he whispered, teased, and she gasped with pleasure in bed."
+    )
+    assert words.judge(hints).hides
+    assert not words.judge("He whispered that the bed was wet.").hides
+
+
+def test_context_takes_off_no_more_than_so_much(words: Filter) -> None:
+    story = "The doctor, the patient and the nurse of the clinic: "
+    acts = "sex, orgasm, erotic, intercourse, panties, kinky, threesome, clitoris"
+    assert words.judge(story + acts).hides
+    assert not words.judge(story + "sex, intercourse").hides
+
+
 def test_context_does_not_excuse_what_is_certain(words: Filter) -> None:
     assert words.judge("The judge and the police in court: porn video, free.").hides
 
@@ -140,6 +190,11 @@ def test_context_does_not_excuse_what_is_certain(words: Filter) -> None:
 def test_what_stands_far_apart_is_not_added_up(words: Filter) -> None:
     assert words.judge("sexy, naked").hides
     assert not words.judge("sexy " + "and so on " * 60 + "naked").hides
+
+
+def test_a_word_that_two_entries_give_is_one_word() -> None:
+    entries = read(["[explicit ambiguous]", "tickle~, tickled"])
+    assert Filter(entries).judge("tickled").score == 0.6
 
 
 def test_a_word_repeated_is_one_word(words: Filter) -> None:
