@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 
 from bot.decision import Outcome, Reason
-from bot.event import Message
 from bot.history import another_spoke, count_since, window
 from bot.outbox import Outbox, Stream
 from bot.ports import Answerer, Citation, Clock, Eagerness, Judgement, Knowledge, Platform, Question, Screen, Verdict
@@ -17,9 +15,6 @@ from bot.room_settings import KNOWLEDGE, UNASKED, UNASKED_PAUSE_S, UNASKED_PER_H
 from bot.settings import CoreSettings
 from bot.store import Store
 from bot.turn import Conclusion, Ending, Postponed, Turn, says, silent
-
-THINKING_AFTER_S = 0.3
-"""An answer that is there sooner needs no sign that it is being made."""
 
 
 class Answering:
@@ -45,6 +40,12 @@ class Answering:
         self._answerer = answerer
         self._screen = screen
 
+    def show_thinking(self, turn: Turn) -> None:
+        """Show whoever addressed us that an answer is being made; until the turn ends."""
+        message = turn.message
+        if message.is_addressed:
+            turn.sign = asyncio.create_task(self._platforms[message.room.platform].thinking(message.room, message.id))
+
     # ── stages ───────────────────────────────────────────────────────────────────────────────────────
 
     async def may_speak(self, turn: Turn) -> Ending | None:
@@ -65,15 +66,15 @@ class Answering:
 
     async def gate(self, turn: Turn) -> Ending | None:
         """Ask the knowledge whether it can answer; for an unasked answer, leave people time to answer first."""
-        with self._thinking(turn.message):
-            question = self._question(turn)
-            judgement = turn.judgement = await self._knowledge.judge(question)
+        turn.question = self._question(turn)
+        judgement = turn.judgement = await self._knowledge.judge(turn.question)
         details = {"score": round(judgement.score, 3)}
         match judgement.verdict:
             case Verdict.ANSWER:
                 return None if turn.message.is_addressed else await self._unasked(turn)
             case Verdict.ASK_BACK:
-                return says(Outcome.ASKED_BACK, judgement.reason, ASK_BACK.in_language(turn.language), **details)
+                word = GREETING_BACK if judgement.reason is Reason.EMPTY else ASK_BACK
+                return says(Outcome.ASKED_BACK, judgement.reason, word.in_language(turn.language), **details)
             case Verdict.NOTHING_FOUND:
                 return self._nothing_found(turn, judgement)
             case Verdict.SILENT:
@@ -81,22 +82,19 @@ class Answering:
 
     async def answer(self, turn: Turn) -> Ending:
         """Make the answer and show it; one that takes longer is shown while it is made."""
-        judgement = turn.judgement
-        if judgement is None:
+        question, judgement, message = turn.question, turn.judgement, turn.message
+        if question is None or judgement is None:
             raise RuntimeError("the gate comes before the answer")
-        message = turn.message
-        question = self._question(turn)
         text, citations, stream, hidden = "", dict[int, Citation](), None, False
         began = self._clock.now()
-        with self._thinking(message):
-            async for sentence in self._answerer.answer(question, judgement):
-                shown = await self._screen.show(message.room, sentence.text)
-                if shown.text is None:
-                    hidden = True
-                    continue
-                text += shown.text
-                citations |= {citation.number: citation for citation in sentence.citations}
-                stream = await self._show(turn, text, stream, began)
+        async for sentence in self._answerer.answer(question, judgement):
+            shown = await self._screen.show(message.room, sentence.text)
+            if shown.text is None:
+                hidden = True
+                continue
+            text += shown.text
+            citations |= {citation.number: citation for citation in sentence.citations}
+            stream = await self._show(turn, turn.quote + text, stream, began)
         if not text.strip():
             return self._without_answer(turn, judgement, hidden)
         cited = tuple(citations.values())
@@ -159,24 +157,3 @@ class Answering:
         if self._clock.now() - began < self._settings.stream_after_s:
             return None
         return await self._outbox.open(turn.entry, text, turn.message.id)
-
-    @contextmanager
-    def _thinking(self, message: Message) -> Iterator[None]:
-        """Show that an answer is being made, once that has taken a moment. Most answers come sooner: until then
-        this is a timer and no task."""
-        if not message.is_addressed:
-            yield
-            return
-        platform = self._platforms[message.room.platform]
-        signs: list[asyncio.Task[None]] = []
-
-        def show() -> None:
-            signs.append(asyncio.create_task(platform.thinking(message.room, message.id)))
-
-        timer = asyncio.get_running_loop().call_later(THINKING_AFTER_S, show)
-        try:
-            yield
-        finally:
-            timer.cancel()
-            for sign in signs:
-                sign.cancel()

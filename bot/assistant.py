@@ -15,20 +15,24 @@ from sqlalchemy import Connection, update
 
 from bot.answering import Answering
 from bot.commanding import Commanding
+from bot.commands import SLASHES
 from bot.decision import Decision, Outcome, Reason
 from bot.delivery import Content
-from bot.event import Added, Addressed, Edited, Message, Pressed, Reacted, Recalled, Removed, Said
+from bot.event import Added, Edited, Message, Pressed, Reacted, Recalled, Removed, Said
 from bot.happenings import Happenings
-from bot.hearing import Hearing
+from bot.hearing import Hearing, framed, is_note
 from bot.history import events_of_message, window
 from bot.inbox import Entry
+from bot.introducing import Introducing
+from bot.naming import by_name
 from bot.outbox import Outbox
 from bot.planning import RareWord, messages_for
-from bot.ports import Clock
+from bot.ports import Clock, Voice
 from bot.replies import APOLOGIES, BUSY, CUT_SHORT, LATE_WORD, STOPPED
 from bot.room_settings import LANGUAGE, MUTED_UNTIL, NAMES, Language
 from bot.scopes import Scopes, Values
 from bot.settings import CoreSettings
+from bot.speaking import aloud
 from bot.store import Store
 from bot.tables import inbox
 from bot.texts import language_of
@@ -53,8 +57,6 @@ NOT_JUDGED = frozenset(
 )
 """Decisions that say nothing about what a message says: an answer to its earlier text stands."""
 
-AFTER_A_NAME = " \t\n,，:：、。.!！?？~"
-
 
 class Assistant:
     """A :class:`bot.lanes.Handler`."""
@@ -70,7 +72,10 @@ class Assistant:
         commanding: Commanding,
         hearing: Hearing,
         answering: Answering,
+        introducing: Introducing,
+        voice: Voice | None = None,
     ) -> None:
+        self._voice = voice
         self._store = store
         self._clock = clock
         self._settings = settings
@@ -78,6 +83,8 @@ class Assistant:
         self._outbox = outbox
         self._happenings = happenings
         self._commanding = commanding
+        self._answering = answering
+        self._turns: dict[int, Turn] = {}  # in the row just now, by their entries
         self.stages: tuple[Stage, ...] = (
             self.not_from_a_bot,
             self.not_too_late,
@@ -86,6 +93,7 @@ class Assistant:
             hearing.hear,
             answering.may_speak,
             answering.has_words,
+            introducing.introduce,
             answering.gate,
             answering.answer,
         )
@@ -97,8 +105,8 @@ class Assistant:
             case Recalled() | Reacted() | Pressed() | Removed():
                 return True
             case Said(message):
-                message = _by_name(message, NAMES.default)  # a room's own names are known only later
-                return self._commanding.is_urgent(message.text, addressed=message.is_addressed)
+                message = by_name(message, NAMES.default)  # a room's own names are known only later
+                return self._commanding.is_urgent(message)
             case _:
                 return False
 
@@ -114,6 +122,11 @@ class Assistant:
             return ending.until
         await self._commit(entry, ending)
         return None
+
+    def takes_long(self, entry: Entry) -> None:
+        turn = self._turns.get(entry.id)
+        if turn is not None:
+            self._answering.show_thinking(turn)
 
     async def give_up(self, entry: Entry, outcome: Outcome, reason: Reason) -> None:
         """The work ended early: say so to whoever addressed us, and leave no half answer standing unmarked."""
@@ -165,10 +178,16 @@ class Assistant:
 
     async def _message(self, entry: Entry, message: Message, values: Values, now: float) -> Ending:
         turn = Turn(entry, message, values, await self._language(entry, values), now)
-        for stage in self.stages:
-            ending = await stage(turn)
-            if ending is not None:
-                return ending
+        self._turns[entry.id] = turn
+        try:
+            for stage in self.stages:
+                ending = await stage(turn)
+                if ending is not None:
+                    return framed(turn, aloud(turn, ending, self._voice))
+        finally:
+            del self._turns[entry.id]
+            if turn.sign is not None:
+                turn.sign.cancel()
         raise RuntimeError("the last stage must conclude")
 
     async def not_from_a_bot(self, turn: Turn) -> Ending | None:
@@ -199,7 +218,10 @@ class Assistant:
             take_back=take_back,
             rare=ending.rare,
             write=ending.write,
+            speech=ending.speech,
         )
+        if ending.screen_again:
+            await self._outbox.screen_again(entry.event.room)
 
     async def _instead(
         self, entry: Entry, event: Edited, ending: Conclusion
@@ -213,10 +235,11 @@ class Assistant:
             stands = await self._store.read(partial(messages_for, event_ids=earlier))
             return (() if stands else ending.contents), (), ending.take_back
         await self._outbox.withdraw(event.room, earlier)
-        answers = tuple(await self._store.read(partial(messages_for, event_ids=earlier)))
-        if ending.contents:
-            return ending.contents, answers, ending.take_back
-        return (), (), (*ending.take_back, *answers)
+        answers = tuple(await self._store.read(partial(messages_for, event_ids=earlier, spoken=False)))
+        voices = await self._store.read(partial(messages_for, event_ids=earlier, spoken=True))
+        if ending.contents:  # a voice message cannot be edited: it goes, and the new answer has its own
+            return ending.contents, answers, (*ending.take_back, *voices)
+        return (), (), (*ending.take_back, *answers, *voices)
 
     def _too_late(self, entry: Entry, message: Message, values: Values, language: str) -> Conclusion | None:
         """``message`` as it was said or edited when ``entry`` came; an edit counts from its own time."""
@@ -245,45 +268,34 @@ class Assistant:
 
     async def _language(self, entry: Entry, values: Values) -> str:
         """What to answer in: the room's choice, or the language of the message. Commands are spelled alike in all
-        languages: for them it is that of what was last said in the room."""
+        languages, and a voice message has no words yet: for them it is that of what was last said in the room."""
         event = entry.event
         chosen = values[LANGUAGE]
         if chosen is not Language.AUTO:
             return str(chosen.value)
         text = event.message.text if isinstance(event, Said | Edited) else ""
-        if isinstance(event, Said | Edited) and not text.startswith(("/", "／")):
+        wordless = isinstance(event, Said | Edited) and is_note(event.message) and not text.strip()
+        if isinstance(event, Said | Edited) and not wordless and not text.startswith(tuple(SLASHES)):
             return language_of(text)
         if isinstance(event, Pressed) and event.language is not None:
             return event.language
         said = await self._store.read(
             partial(window, room=event.room, before_id=entry.id, count=self._settings.context_messages)
         )
-        plain = [each.text for each in said if not each.ours and not each.text.startswith(("/", "／"))]
+        plain = [each.text for each in said if not each.ours and not each.text.startswith(tuple(SLASHES))]
         return next((known for text in reversed(plain) if (known := language_of(text, ""))), language_of(text))
 
 
 def _named(entry: Entry, values: Values) -> Entry:
     """The entry as the room means it: a message that calls us by name is addressed to us."""
     event = entry.event
-    if not isinstance(event, Said | Edited):
+    if not isinstance(event, Said | Edited) or event.message.is_addressed:
         return entry
-    return replace(entry, event=replace(event, message=_by_name(event.message, values[NAMES])))
+    return replace(entry, event=replace(event, message=by_name(event.message, values[NAMES])))
 
 
 def _is_muted(values: Values, at: float) -> bool:
     return values[MUTED_UNTIL] > at
-
-
-def _by_name(message: Message, names: tuple[str, ...]) -> Message:
-    """“毛豆，…” speaks to us as much as a mention does; a word about us in the middle of a sentence does not."""
-    if message.is_addressed:
-        return message
-    text = message.text.lstrip(" @＠")
-    for name in names:
-        rest = text[len(name) :]
-        if text[: len(name)].casefold() == name.casefold() and (not rest or rest[0] in AFTER_A_NAME):
-            return replace(message, addressed=Addressed.NAME, text=rest.lstrip(AFTER_A_NAME))
-    return message
 
 
 def _addresses_us(entry: Entry) -> bool:

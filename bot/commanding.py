@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, select
 
@@ -10,8 +10,9 @@ from bot.commands import Call, Commands, Invocation
 from bot.decision import Decision, Outcome, Reason
 from bot.delivery import Content
 from bot.errors import MemberError
-from bot.event import Pressed
+from bot.event import Message, Pressed, RoomKind
 from bot.inbox import Entry
+from bot.ports import Platform
 from bot.replies import BUTTON_GONE
 from bot.rights import Rights
 from bot.scopes import Values
@@ -21,18 +22,26 @@ from bot.turn import Conclusion, Turn, says
 
 
 class Commanding:
-    """``stop`` ends the answer in progress in a room (by its key)."""
+    """``stop`` ends the answer in progress in a room (by its key). ``platforms``: by name."""
 
-    def __init__(self, store: Store, commands: Commands, rights: Rights, stop: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        commands: Commands,
+        rights: Rights,
+        stop: Callable[[str], bool],
+        platforms: Mapping[str, Platform],
+    ) -> None:
         self._store = store
         self._commands = commands
         self._rights = rights
         self._stop = stop
+        self._platforms = platforms
 
-    def is_urgent(self, text: str, *, addressed: bool) -> bool:
+    def is_urgent(self, message: Message) -> bool:
         """Whether a message is a command that overtakes the room's other work."""
         try:
-            invocation = self._commands.parse(text, addressed=addressed)
+            invocation = self._commands.parse(message.text, addressed=self._is_for_us(message))
         except MemberError:
             return True  # the word about it costs nothing
         return invocation is not None and invocation.overtakes
@@ -41,7 +50,7 @@ class Commanding:
         """A typed command; None when the message is none."""
         message = turn.message
         try:
-            invocation = self._commands.parse(message.text, addressed=message.is_addressed)
+            invocation = self._commands.parse(message.text, addressed=self._is_for_us(message))
         except MemberError as error:
             return _refused(error, turn.language)
         if invocation is None:
@@ -56,6 +65,7 @@ class Commanding:
             at=turn.at,
             message_id=message.id,
             reply_to=message.reply_to,
+            attachments=message.attachments,
         )
         return await self._run(invocation, call)
 
@@ -82,6 +92,13 @@ class Commanding:
         )
         return await self._run(invocation, call)
 
+    def _is_for_us(self, message: Message) -> bool:
+        """Whether a slash at its beginning can only be meant for us: elsewhere it may be another bot's."""
+        if message.is_addressed or message.room.kind is RoomKind.DIRECT:
+            return True
+        platform = self._platforms.get(message.room.platform)
+        return platform is not None and platform.capabilities.only_bot
+
     async def _run(self, invocation: Invocation, call: Call) -> Conclusion:
         try:
             done = await self._commands.run(invocation, call)
@@ -91,7 +108,8 @@ class Commanding:
             self._stop(call.room.key)
         details = {"command": "/" + " ".join(invocation.path), **done.details}
         content = Content(done.text, buttons=done.buttons)
-        return Conclusion(Decision(Outcome.DONE, done.reason, details), (content,), write=done.write)
+        decision = Decision(Outcome.DONE, done.reason, details)
+        return Conclusion(decision, (content,), write=done.write, screen_again=done.screen_again)
 
 
 def _refused(error: MemberError, language: str) -> Conclusion:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from bot.decision import Reason
 from bot.delivery import Button
 from bot.errors import MemberError, NotAllowed
-from bot.event import Member, Role, Room
+from bot.event import Attachment, Member, Role, Room
 from bot.rights import ROLE_NAMES, at_least
 from bot.room_settings import one_line
 from bot.scopes import Values
@@ -26,6 +26,8 @@ from bot.words import Words
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 """What every platform takes as the name of a slash command."""
 
+SLASHES = "/／"
+
 MAX_ABOUT_CHARS = 100
 MAX_OPTIONS = 25
 """Discord's limits on a command's description and on its options, choices and subcommands:
@@ -35,7 +37,8 @@ https://discord.com/developers/docs/interactions/application-commands"""
 @dataclass(frozen=True, slots=True)
 class Argument:
     """``rest`` takes the remainder of the line as it stands; only the last argument may. With ``choices``
-    nothing else is accepted, in any case of letters; ``synonyms`` are further spellings of them."""
+    nothing else is accepted, in any case of letters; ``synonyms`` are further spellings of them. A required
+    argument with one choice is a word to be typed as it stands."""
 
     name: str
     about: Text
@@ -45,6 +48,8 @@ class Argument:
     synonyms: Mapping[str, str] = field(default_factory=dict)
 
     def usage(self) -> str:
+        if self.required and len(self.choices) == 1:
+            return self.choices[0]
         inside = "|".join(self.choices) if 0 < len(self.choices) <= 4 else self.name
         return f"<{inside}>" if self.required else f"[{inside}]"
 
@@ -52,7 +57,7 @@ class Argument:
 @dataclass(frozen=True, slots=True)
 class Call:
     """Who called a command, where, and with what. ``at``: Unix seconds. ``reply_to``: the message that the call
-    replied to. ``role`` was read from the platform for this call."""
+    replied to. ``attachments``: of the message that spells it. ``role`` was read from the platform for this call."""
 
     event_id: int
     room: Room
@@ -64,17 +69,20 @@ class Call:
     arguments: Mapping[str, str] = field(default_factory=dict)
     message_id: str | None = None
     reply_to: str | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """What a command has to say and to do. ``write`` is committed together with the decision and its deliveries;
-    ``stop`` ends the room's current work."""
+    ``stop`` ends the room's current work. ``screen_again``: once it is committed, what is planned for the room and has
+    not left passes the screen again."""
 
     text: str
     buttons: tuple[Button, ...] = ()
     write: Operation[object] | None = None
     stop: bool = False
+    screen_again: bool = False
     reason: Reason = Reason.COMMAND
     details: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
 
@@ -145,7 +153,11 @@ class Invocation:
 
 
 def usage(command: Command, path: tuple[str, ...]) -> str:
-    """``/mute [duration]``, ``/kb <list|add>``: the line that shows how a command is called."""
+    """``/mute [duration]``, ``/kb <list|add>``: the line that shows how a command is called. A family of one
+    subcommand is that subcommand's line: its name is a word to type, not a place to fill."""
+    if len(command.subcommands) == 1:
+        (only,) = command.subcommands
+        return usage(only, (*path, only.name))
     if command.subcommands:
         inside = "|".join(sub.name for sub in command.subcommands)
         return f"/{' '.join(path)} <{inside}>"
@@ -213,9 +225,12 @@ class Commands:
     def parse(self, text: str, *, addressed: bool = True) -> Invocation | None:
         """The command that ``text`` spells, or None when it is none.
 
-        Where nobody addressed us, a slash before a word we do not know is somebody else's; and ``/usr/bin`` is
-        never a command. Raises ``UnknownCommand`` and ``BadArguments`` with the sentence for the member.
+        Where it is not ``addressed`` to us, a slash before a word we do not know is somebody else's; and
+        ``/usr/bin`` is never a command. Raises ``UnknownCommand`` and ``BadArguments`` with the sentence for the
+        member.
         """
+        if not any(slash in text for slash in SLASHES):
+            return None
         words = Words(text)
         name = _command_name(words.next_plain())
         if name is None:
@@ -273,7 +288,7 @@ def not_allowed(path: tuple[str, ...], needed: Role, has: Role) -> NotAllowed:
 
 def _command_name(word: str | None) -> str | None:
     """``/Why?`` is ``why``; None for a path, a lone slash, or a word without one."""
-    if word is None or word[0] not in "/／":
+    if word is None or word[0] not in SLASHES:
         return None
     name = _folded(word[1:]).rstrip("?!.,。、")
     return name if name and re.fullmatch(r"[^\W\d_][\w-]*", name) else None

@@ -12,11 +12,12 @@ from bot.builtin import builtin_commands
 from bot.commanding import Commanding
 from bot.commands import Commands
 from bot.happenings import Happenings
-from bot.hearing import Hearing
+from bot.hearing import Hearing, HearingLimits
 from bot.inbox import Inbox
+from bot.introducing import Introducing
 from bot.lanes import Lanes
 from bot.outbox import Outbox
-from bot.ports import Answerer, Clock, Knowledge, OpenScreen, Platform, Screen, SystemClock
+from bot.ports import Answerer, Clock, Ear, Introduction, Knowledge, OpenScreen, Platform, Screen, SystemClock, Voice
 from bot.retention import Retention
 from bot.rights import Rights
 from bot.scopes import Scopes
@@ -40,6 +41,7 @@ class Core:
     lanes: Lanes
     inbox: Inbox
     assistant: Assistant
+    hearing: Hearing
 
     @classmethod
     def build(
@@ -52,6 +54,10 @@ class Core:
         settings: CoreSettings | None = None,
         clock: Clock | None = None,
         screen: Screen | None = None,
+        voice: Voice | None = None,
+        ear: Ear | None = None,
+        hearing_limits: HearingLimits | None = None,
+        introduction: Introduction | None = None,
         scopes: Scopes | None = None,
         commands: Commands | None = None,
         retention: Retention | None = None,
@@ -65,8 +71,14 @@ class Core:
         commands = commands or Commands()
         commands.add(*builtin_commands(commands, store, scopes, retention))
         rights = Rights(platforms, settings.operators)
-        outbox = Outbox(store, clock, platforms, settings)
+        outbox = Outbox(store, clock, platforms, settings, voice, screen)
+        hearing = Hearing(store, platforms, screen or OpenScreen(), ear, hearing_limits)
         lanes = Lanes(clock, depth=settings.lane_depth, deadline_s=settings.answer_deadline_s)
+
+        def stop(room_key: str) -> bool:
+            hushed = outbox.hush(room_key)
+            return lanes.stop(room_key) or hushed
+
         answering = Answering(store, clock, settings, outbox, platforms, knowledge, answerer, screen or OpenScreen())
         assistant = Assistant(
             store,
@@ -75,19 +87,34 @@ class Core:
             scopes,
             outbox,
             happenings=Happenings(store, outbox, retention),
-            commanding=Commanding(store, commands, rights, lanes.stop),
-            hearing=Hearing(),
+            commanding=Commanding(store, commands, rights, stop, platforms),
+            hearing=hearing,
             answering=answering,
+            introducing=Introducing(screen or OpenScreen(), introduction),
+            voice=voice,
         )
         lanes.serve(assistant)
         inbox = Inbox(store, clock, lanes)
         return cls(
-            store, clock, settings, platforms, scopes, rights, commands, retention, outbox, lanes, inbox, assistant
+            store,
+            clock,
+            settings,
+            platforms,
+            scopes,
+            rights,
+            commands,
+            retention,
+            outbox,
+            lanes,
+            inbox,
+            assistant,
+            hearing,
         )
 
     async def start(self) -> None:
         """Take up what an earlier life left: first what was to be sent, then what was to be decided."""
         await self.store.write(settle_earlier_writes)
+        await self.hearing.start()
         await self.outbox.recover()
         await self.inbox.recover(self.platforms.keys())
 

@@ -24,6 +24,7 @@ class Outcome(StrEnum):
 class Reason(StrEnum):
     # answered
     FROM_DOCUMENTS = "from_documents"
+    ABOUT_ITSELF = "about_itself"
     # asked back
     UNCLEAR = "unclear"
     # nothing found
@@ -56,11 +57,16 @@ class Reason(StrEnum):
     NOT_ALLOWED = "not_allowed"
     UNKNOWN_COMMAND = "unknown_command"
     BAD_ARGUMENTS = "bad_arguments"
+    NO_EAR = "no_ear"
     TOO_BUSY = "too_busy"
     SCREENED = "screened"
     # failed
     TIMEOUT = "timeout"
     ERROR = "error"
+
+
+OTHERS_WORDS = "others_words"
+"""A detail of commands whose reply tells what others wrote: it is screened again like an answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import b32encode
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -32,12 +31,24 @@ class Audio:
 
 
 @dataclass(frozen=True, slots=True)
+class Speech:
+    """What is to be said aloud. ``text``: as it is spoken, without Markdown. ``language``: zh or en. ``voice``: whose,
+    as the speech service names it; empty: the one that is configured for the language."""
+
+    text: str
+    language: str
+    voice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
-    """``text`` is Markdown; adapters degrade what their platform cannot show."""
+    """``text`` is Markdown; adapters degrade what their platform cannot show. ``speech`` is what ``audio`` says, or
+    will say once it is made."""
 
     text: str
     buttons: tuple[Button, ...] = ()
     audio: Audio | None = None
+    speech: Speech | None = None
 
 
 _content: TypeAdapter[Content] = TypeAdapter(Content)
@@ -67,6 +78,7 @@ class DeliveryAct(StrEnum):
     STREAM = "stream"  # sent with its first words while the answer is made, completed by one whole-text edit
     EDIT = "edit"  # whole-text edit of ``target``: needs no key
     RECALL = "recall"  # takes ``target`` back
+    SPEAK = "speak"  # a voice message: its sound is made first, beside the queue; then it is sent like ``SEND``
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,5 @@ class Delivery:
 
 
 def delivery_key(origin: str, part: int) -> str:
-    """100 bits of SHA-256 over the origin's key and the part, as 20 characters of base 32."""
-    digest = hashlib.sha256(f"{origin}#{part}".encode()).digest()
-    return b32encode(digest)[:20].decode().lower()
+    """100 bits of SHA-256 over the origin's key and the part, as 25 hexadecimal digits."""
+    return hashlib.sha256(f"{origin}#{part}".encode()).hexdigest()[:25]

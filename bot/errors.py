@@ -11,11 +11,15 @@
     │   ├── Undeliverable     it never will (kicked, recalled, forbidden): recorded, not retried
     │   └── CannotLook        the room cannot be read back: the delivery becomes ``uncertain``
     ├── MemberError           a member: a bad argument; carries its sentence in both languages
-    │   └── NotAllowed        the member's role is too low
+    │   ├── NotAllowed        the member's role is too low
+    │   └── NotHeard          a voice message that cannot be heard
+    │       └── NoEar         there is nothing here that could hear one
     └── ModelError            a model or a speech service failed or took too long
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from bot.decision import Reason
 from bot.texts import Text
@@ -79,6 +83,24 @@ class MemberError(MaodouError):
 
 class NotAllowed(MemberError):
     reason = Reason.NOT_ALLOWED
+
+
+class NotHeard(MemberError):
+    """Raised by an :class:`bot.ports.Ear`. ``why`` is its word for the reason, ``facts`` what was measured: both
+    stand in the decision's details."""
+
+    reason = Reason.NOT_HEARD
+
+    def __init__(self, text: Text, why: str, facts: Mapping[str, str | int | float], /, **values: object) -> None:
+        self.why = why
+        self.facts = facts
+        super().__init__(text, **values)
+
+
+class NoEar(NotHeard):
+    """No model, or what it needs is not installed: its sentence says how to get it, and is said once a room."""
+
+    reason = Reason.NO_EAR
 
 
 class ModelError(MaodouError):

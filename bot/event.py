@@ -84,7 +84,8 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """Something beside the text. ``ref`` is what the adapter needs to fetch it – later, and only if wanted."""
+    """Something beside the text. ``ref`` is what the adapter needs to fetch it – later, and only if wanted.
+    ``transcript``: what was heard in a voice message, once it was."""
 
     kind: AttachmentKind
     ref: str
@@ -92,6 +93,7 @@ class Attachment:
     media_type: str = ""
     size_bytes: int | None = None
     duration_s: float | None = None
+    transcript: str = ""
 
 
 @dataclass(frozen=True, slots=True)

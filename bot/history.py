@@ -55,7 +55,7 @@ def _last(connection: Connection, room_key: str, before_id: int, count: int) -> 
             deliveries.c.room == room_key,
             deliveries.c.event_id < before_id,
             deliveries.c.content.is_not(None),
-            deliveries.c.act != DeliveryAct.RECALL.value,
+            deliveries.c.act.not_in((DeliveryAct.RECALL.value, DeliveryAct.SPEAK.value)),
             deliveries.c.state == DeliveryState.SENT.value,
         )
         .order_by(deliveries.c.id.desc())
@@ -113,7 +113,8 @@ def _our_own(connection: Connection, places: Sequence[str], message_id: str) -> 
 
 
 def _ours(content: str) -> Utterance:
-    return Utterance("", load_content(content).text, ours=True)
+    said = load_content(content)
+    return Utterance("", said.speech.text if said.speech is not None else said.text, ours=True)
 
 
 def _said(payload: str) -> Utterance:

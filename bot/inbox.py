@@ -7,9 +7,9 @@ original is committed by then. What has no decision when the process starts is t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -67,21 +67,15 @@ class Inbox:
         now = self._clock.now()
         row = _row(event, now)
         room = event.room if self._rooms_written.get(event.room.key) != event.room else None
-        committed = self._store.submit(lambda connection: _keep(connection, row, room, now))
 
-        def hand_over(done: asyncio.Future[_Kept]) -> None:
-            if done.cancelled() or done.exception() is not None:
-                return
+        def hand_over(kept: _Kept) -> None:
             if room is not None:
                 self._rooms_written[room.key] = room
-            kept = done.result()
             # A redelivery may be the first that we hear of a commit whose reply was lost.
             if kept.id is not None and kept.id not in self._handed_over:
-                log.debug("inbox.accepted", event_id=kept.id, key=event.key)
                 self._hand_over(Entry(kept.id, event, now, recovered=not kept.is_new))
 
-        committed.add_done_callback(hand_over)
-        return (await asyncio.shield(committed)).is_new
+        return (await self._store.submit(partial(_keep, row=row, room=room, now=now), hand_over)).is_new
 
     def _hand_over(self, entry: Entry) -> None:
         self._handed_over[entry.id] = None

@@ -28,6 +28,13 @@ from bot.ports import Clock
 
 log = structlog.get_logger(__name__)
 
+TAKES_LONG_S = 0.3
+"""Work that is done sooner needs no sign that it is being done."""
+
+WATCH_EVERY_S = 0.1
+"""How often the work in progress is looked at. One watch for all lanes: a timer of its own for every message
+lies on the loop's heap long after the message is answered and the timer cancelled."""
+
 STORE_PAUSE_S = 2.0
 """How long a lane waits when the database took no decision, before it decides the entry again."""
 
@@ -45,6 +52,10 @@ class Handler(Protocol):
 
     async def handle(self, entry: Entry) -> float | None:
         """Decide the entry; or return the time (Unix seconds) at which it wants to be asked again."""
+        ...
+
+    def takes_long(self, entry: Entry) -> None:
+        """Called once for an entry whose work is not done after ``TAKES_LONG_S``."""
         ...
 
     async def give_up(self, entry: Entry, outcome: Outcome, reason: Reason) -> None:
@@ -65,7 +76,8 @@ class _Lane:
     entries: deque[Entry] = field(default_factory=deque)
     current: Entry | None = None
     since: float = 0.0
-    work: asyncio.Task[float | None] | None = None
+    began: float | None = None  # loop time; while the handler has the current entry, and may be cancelled
+    takes_long: bool = False  # the handler was told so
     ended_by: Reason | None = None  # why the current work was cancelled, when it was
     runner: asyncio.Task[None] | None = None
 
@@ -80,6 +92,7 @@ class Lanes:
         self._lanes: dict[tuple[str, _Track], _Lane] = {}
         self._waiting: set[asyncio.Task[None]] = set()
         self._handler: Handler | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._closed = False
 
     def serve(self, handler: Handler) -> None:
@@ -113,6 +126,8 @@ class Lanes:
         lane.entries.append(entry)
         if lane.runner is None:
             lane.runner = asyncio.create_task(self._run(room_key, track, lane))
+            if self._watch is None:
+                self._watch = asyncio.create_task(self._keep_watch())
 
     @staticmethod
     def _busy(entry: Entry) -> tuple[Outcome, Reason]:
@@ -138,16 +153,16 @@ class Lanes:
     def stop(self, room_key: str) -> bool:
         """Cancel the answer in progress in a room; False when there is none."""
         lane = self._lanes.get((room_key, _Track.MAIN))
-        if lane is None or lane.work is None:
+        if lane is None or lane.began is None:
             return False
         self._cancel(lane, Reason.STOPPED)
         return True
 
     @staticmethod
     def _cancel(lane: _Lane, reason: Reason) -> None:
-        if lane.work is not None and not lane.work.done():
+        if lane.began is not None and lane.ended_by is None and lane.runner is not None:
             lane.ended_by = reason
-            lane.work.cancel()
+            lane.runner.cancel()
 
     # ── work ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -157,8 +172,10 @@ class Lanes:
             lane.since = self._clock.now()
             with bound(event_id=entry.id, room=room_key):
                 while not await self._decide(entry, track, lane):
+                    if self._closed:
+                        return
                     await self._clock.sleep(STORE_PAUSE_S)
-            lane.current = lane.work = lane.ended_by = None
+            lane.current = lane.ended_by = None
         del self._lanes[room_key, track]  # no await since the loop's last look: nothing came in between
 
     async def _decide(self, entry: Entry, track: _Track, lane: _Lane) -> bool:
@@ -166,36 +183,74 @@ class Lanes:
         the database took none, and then the entry has to be decided again."""
         if track is _Track.REFUSED:
             return await self._give_up(entry, *self._busy(entry))
-        limit: asyncio.Timeout | None = None
+        if lane.ended_by is not None:  # in an attempt whose decision the database did not take: it stays the decision
+            return await self._end_early(entry, lane.ended_by)
+        return await self._work(entry, track, lane)
+
+    async def _work(self, entry: Entry, track: _Track, lane: _Lane) -> bool:
         try:
             if track is _Track.MAIN:  # a command is answered although the platform is slow
                 await self.handler.ready(entry)
             lane.since = self._clock.now()
-            lane.work = asyncio.create_task(self.handler.handle(entry))
-            async with asyncio.timeout(self._deadline_s) as limit:
-                again_at = await lane.work
+            lane.began, lane.takes_long = asyncio.get_running_loop().time(), False
+            try:
+                again_at = await self.handler.handle(entry)
+            finally:
+                lane.began = None
+                if lane.ended_by is not None and lane.runner is not None:
+                    lane.runner.uncancel()  # whatever the handler made of it, it was meant for this entry alone
             if again_at is not None:
                 self._later(entry, again_at)
         except asyncio.CancelledError:
-            if lane.ended_by is None:  # the whole process is stopping: the inbox keeps the entry
-                raise
-            return await self._give_up(entry, Outcome.SILENT, lane.ended_by)
+            if lane.ended_by is None:
+                if _is_cancelled():  # the whole process is stopping: the inbox keeps the entry
+                    raise
+                log.exception("lane.failed")  # somebody else's work, which the handler waited for, was cancelled
         except StoreError:
             return False
         except Exception:  # one message must not end its room; it is logged and decided
-            if limit is not None and limit.expired():
-                log.warning("lane.deadline", deadline_s=self._deadline_s)
-                return await self._give_up(entry, Outcome.FAILED, Reason.TIMEOUT)
             log.exception("lane.failed")
+        else:
+            return True
+        return await self._end_early(entry, lane.ended_by)
+
+    async def _end_early(self, entry: Entry, why: Reason | None) -> bool:
+        """``why`` the work was cancelled; None when it failed by itself."""
+        if why is None:
             return await self._give_up(entry, Outcome.FAILED, Reason.ERROR)
-        return True
+        if why is Reason.TIMEOUT:
+            log.warning("lane.deadline", deadline_s=self._deadline_s)
+            return await self._give_up(entry, Outcome.FAILED, Reason.TIMEOUT)
+        return await self._give_up(entry, Outcome.SILENT, why)
+
+    async def _keep_watch(self) -> None:
+        """Tell the handler of work that takes long, and end what has reached its deadline."""
+        loop = asyncio.get_running_loop()
+        every_s = min(WATCH_EVERY_S, self._deadline_s / 4)
+        while self._lanes:
+            await asyncio.sleep(every_s)
+            now = loop.time()
+            for lane in self._lanes.values():
+                if lane.began is None or lane.current is None:
+                    continue
+                if now - lane.began >= self._deadline_s:
+                    self._cancel(lane, Reason.TIMEOUT)
+                elif now - lane.began >= TAKES_LONG_S and not lane.takes_long:
+                    lane.takes_long = True
+                    try:
+                        self.handler.takes_long(lane.current)
+                    except Exception:  # a defect behind one sign must not cost all others their deadline
+                        log.exception("lane.no_sign", event_id=lane.current.id)
+        self._watch = None
 
     async def _give_up(self, entry: Entry, outcome: Outcome, reason: Reason) -> bool:
         try:
             await self.handler.give_up(entry, outcome, reason)
         except StoreError:
             return False
-        except Exception:  # a defect of ours in the last resort: logged, and the room goes on
+        except (Exception, asyncio.CancelledError) as error:  # a defect of ours in the last resort: the room goes on
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
             log.exception("lane.undecided", event_id=entry.id)
         return True
 
@@ -244,10 +299,17 @@ class Lanes:
             lane.entries.clear()
         if runners:
             await asyncio.wait(runners, timeout=grace_s)
-        left = [task for task in (*runners, *self._waiting) if not task.done()]  # a runner takes its work along
+        watch = () if self._watch is None else (self._watch,)
+        left = [task for task in (*runners, *self._waiting, *watch) if not task.done()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+def _is_cancelled() -> bool:
+    """Whether the task that asks is cancelled itself, and not just something that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _message_id(entry: Entry) -> str | None:

@@ -17,10 +17,11 @@ from functools import partial
 import structlog
 
 from bot.decision import Decision
-from bot.delivery import Content, Delivery, DeliveryAct, DeliveryState
+from bot.delivery import Content, Delivery, DeliveryAct, DeliveryState, Speech
 from bot.errors import StoreError
 from bot.event import Room
 from bot.inbox import Entry
+from bot.logs import bound
 from bot.planning import (
     CarriedOut,
     Piece,
@@ -33,10 +34,13 @@ from bot.planning import (
     messages_for,
     waiting,
     withdraw,
+    words_are_shown,
 )
-from bot.ports import Clock, Platform
+from bot.ports import Clock, OpenScreen, Platform, Screen, Voice
+from bot.rescreening import TakenOut, nobody, screened_again
 from bot.sending import Sender, Sent
 from bot.settings import CoreSettings
+from bot.speaking import Speaking
 from bot.splitting import split
 from bot.store import Operation, Store
 
@@ -55,10 +59,22 @@ class _Queue:
     runner: asyncio.Task[None] | None = None
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     unwanted: asyncio.Event = field(default_factory=asyncio.Event)  # of the delivery that is on its way
+    instead: dict[int, Content] = field(default_factory=dict)  # of what it is, if it has not left
 
 
 class Outbox:
-    def __init__(self, store: Store, clock: Clock, platforms: Mapping[str, Platform], settings: CoreSettings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        platforms: Mapping[str, Platform],
+        settings: CoreSettings,
+        voice: Voice | None = None,
+        screen: Screen | None = None,
+    ) -> None:
+        self._screen = screen or OpenScreen()
+        self._taken_out: TakenOut = nobody
+        self._speaking = Speaking(store, clock, settings, voice, self._to_queue)
         self._store = store
         self._clock = clock
         self._platforms = platforms
@@ -66,6 +82,7 @@ class Outbox:
         self._queues: dict[str, _Queue] = {}
         self._begun: set[int] = set()  # events whose stream may be committed, before anybody holds the stream
         self._streams: dict[int, Stream] = {}
+        self._closed = False
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -80,13 +97,15 @@ class Outbox:
         take_back: Sequence[str] = (),
         rare: RareWord | None = None,
         write: Operation[object] | None = None,
+        speech: Speech | None = None,
     ) -> bool:
         """Commit the decision on ``entry``, its deliveries and what else it writes – all of it, or nothing
         because there is a decision already (then False).
 
         ``contents`` are split to the platform's size. ``instead_of``: messages of ours that they replace,
         by edits where there is one for a part. ``take_back``: messages of ours to recall.
-        ``rare``: what keeps the contents from being said too often.
+        ``rare``: what keeps the contents from being said too often. ``speech``: what is said aloud after them,
+        where the platform has voice messages.
         """
         room = entry.event.room
         can = self._platforms[room.platform].capabilities
@@ -107,6 +126,7 @@ class Outbox:
             may_be_open=entry.id in self._begun or entry.recovered,
             rare=rare,
             write=write,
+            speech=speech if can.voice else None,
         )
         stream = self._streams.get(entry.id)
         if stream is not None:
@@ -142,18 +162,38 @@ class Outbox:
             queue.moved.clear()
             await queue.moved.wait()
 
-    async def _commit(self, plan: Plan) -> CarriedOut | None:
-        committed = self._store.submit(partial(carry_out, plan=plan))
+    def when_taken_out(self, told: TakenOut) -> None:
+        """Who posts is told what of it does not leave after all; before :meth:`recover`."""
+        self._taken_out = told
 
-        def send(done: asyncio.Future[CarriedOut | None]) -> None:
+    async def screen_again(self, room: Room) -> None:
+        """The room's filter has changed: what has not left passes it once more (see :mod:`bot.rescreening`)."""
+        for changed in await screened_again(self._store, self._screen, room, self._taken_out):
+            queue, content = self._queues.get(changed.delivery.room.key), changed.content
+            if queue is None:
+                continue
+            for place, (delivery, attempted_before) in enumerate(queue.waiting):
+                if delivery.id != changed.delivery.id:
+                    continue
+                now = (
+                    replace(delivery, content=content) if content else replace(delivery, state=DeliveryState.CANCELLED)
+                )
+                queue.waiting[place] = now, attempted_before
+                if place == 0:  # it may be on its way: no further attempt with the old words
+                    queue.instead.pop(delivery.id, None)
+                    if content is not None:
+                        queue.instead[delivery.id] = content
+                    queue.unwanted.set()
+
+    async def _commit(self, plan: Plan) -> CarriedOut | None:
+        def send(carried: CarriedOut | None) -> None:
             # On the commit, not on the caller: a cancelled caller must not leave a planned delivery lying.
-            if not done.cancelled() and done.exception() is None and (carried := done.result()) is not None:
+            if carried is not None:
                 for delivery in carried.deliveries:
                     # A stream was opened before, perhaps by a life that died before it knew the message's id.
                     self._enqueue(delivery, attempted_before=delivery.act is DeliveryAct.STREAM)
 
-        committed.add_done_callback(send)
-        planned = await asyncio.shield(committed)
+        planned = await self._store.submit(partial(carry_out, plan=plan), send)
         if plan.entry is not None:
             self._begun.discard(plan.entry.id)
             self._streams.pop(plan.entry.id, None)
@@ -163,11 +203,15 @@ class Outbox:
 
     async def _take_up(self, entry: Entry) -> None:
         """The event was decided before, perhaps by a commit whose reply was lost: then its deliveries still lie."""
+        queued = self._queued(entry.event.room)  # one of them may have left when the database has been read
         deliveries = await self._store.read(partial(waiting, event_id=entry.id))
-        queued = {delivery.id for delivery, _ in self._queue(entry.event.room).waiting}
+        queued |= self._queued(entry.event.room)
         for delivery in deliveries:
             if delivery.id not in queued:
                 self._enqueue(delivery, attempted_before=delivery.act is DeliveryAct.STREAM)
+
+    def _queued(self, room: Room) -> set[int]:
+        return {delivery.id for delivery, _ in self._queue(room).waiting} | self._speaking.known()
 
     # ── streams ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -186,7 +230,7 @@ class Outbox:
                 planned_at=self._clock.now(),
             )
         )
-        delivery, is_new = await asyncio.shield(begun)
+        delivery, is_new = await begun
         queue = self._queue(room)
         stream = self._streams[entry.id] = Stream(delivery, text, platform, queue.sender)
         self._enqueue(delivery, attempted_before=not is_new)
@@ -204,9 +248,14 @@ class Outbox:
 
         Only the first of a room is in doubt: the next one leaves after its mark (:meth:`_mark`).
         """
+        # The filter may have changed just before the end.
+        await screened_again(self._store, self._screen, taken_out=self._taken_out)
         deliveries = await self._store.read(waiting)
         in_doubt: set[str] = set()
         for delivery in deliveries:
+            if delivery.act is DeliveryAct.SPEAK:  # left when its sound was made, whatever was planned after it
+                self._enqueue(delivery, attempted_before=True)
+                continue
             self._enqueue(delivery, attempted_before=delivery.room.key not in in_doubt)
             in_doubt.add(delivery.room.key)
         if deliveries:
@@ -226,8 +275,18 @@ class Outbox:
         return self._queues[room.key]
 
     def _enqueue(self, delivery: Delivery, *, attempted_before: bool) -> None:
+        if self._closed:  # its commit came too late for this life
+            return
         if delivery.room.platform not in self._platforms:
             log.warning("outbox.no_platform", delivery=delivery.id, platform=delivery.room.platform)
+            return
+        if delivery.act is DeliveryAct.SPEAK and delivery.content.audio is None:
+            self._speaking.begin(delivery)
+        else:
+            self._to_queue(delivery, attempted_before)
+
+    def _to_queue(self, delivery: Delivery, attempted_before: bool) -> None:
+        if self._closed:
             return
         queue = self._queue(delivery.room)
         queue.waiting.append((delivery, attempted_before))
@@ -239,7 +298,8 @@ class Outbox:
             while queue.waiting:
                 delivery, attempted_before = queue.waiting[0]
                 try:
-                    await self._deliver(queue, delivery, attempted_before)
+                    with bound(event_id=delivery.event_id, room=delivery.room.key):
+                        await self._deliver(queue, delivery, attempted_before)
                 except StoreError as error:  # the database cannot be read: the delivery waits for it
                     log.error("outbox.unread", delivery=delivery.id, error=str(error))
                     await self._clock.sleep(queue.sender.pause_s(1))
@@ -250,6 +310,8 @@ class Outbox:
             queue.runner = None
 
     async def _deliver(self, queue: _Queue, delivery: Delivery, attempted_before: bool) -> None:
+        if delivery.state is DeliveryState.CANCELLED:
+            return
         sender, queue.unwanted = queue.sender, asyncio.Event()
         stream = self._streams.get(delivery.event_id) if delivery.event_id is not None else None
         is_stream = delivery.act is DeliveryAct.STREAM
@@ -260,7 +322,18 @@ class Outbox:
                 delivery, message_id=await self._store.read(partial(message_id_of, delivery_id=delivery.id))
             )
         try:
-            sent = await sender.deliver(delivery, attempted_before=attempted_before, unwanted=queue.unwanted)
+            if delivery.act is DeliveryAct.SPEAK and not await self._store.read(
+                partial(words_are_shown, delivery=delivery)
+            ):
+                sent = Sent(DeliveryState.CANCELLED, error="its words did not arrive")
+            else:
+                sent = await sender.deliver(delivery, attempted_before=attempted_before, unwanted=queue.unwanted)
+                # As often as its words change while it waits for its next attempt.
+                while (instead := queue.instead.pop(delivery.id, None)) and sent.state is DeliveryState.CANCELLED:
+                    delivery, queue.unwanted = replace(delivery, content=instead), asyncio.Event()
+                    sent = await sender.deliver(delivery, attempted_before=attempted_before, unwanted=queue.unwanted)
+        except StoreError:
+            raise
         except Exception as error:  # a defect of ours: recorded, and the room goes on
             log.exception("outbox.failed", delivery=delivery.id)
             sent = Sent(DeliveryState.UNCERTAIN, error=f"{type(error).__name__}: {error}")
@@ -282,6 +355,10 @@ class Outbox:
             else:
                 return
 
+    def hush(self, room_key: str) -> bool:
+        """Leave out the voice messages of a room that are not made yet; whether there were any."""
+        return self._speaking.hush(room_key)
+
     # ── health and the end ───────────────────────────────────────────────────────────────────────────
 
     def waiting(self) -> int:
@@ -290,15 +367,20 @@ class Outbox:
 
     def busy(self) -> bool:
         """Whether a delivery is on its way, or the mark of one."""
-        return self.waiting() > 0
+        return self.waiting() > 0 or self._speaking.busy()
 
     async def idle(self) -> None:
         """Returns when every delivery has left or was given up."""
-        while runners := [queue.runner for queue in self._queues.values() if queue.runner]:
+        while runners := [
+            *(queue.runner for queue in self._queues.values() if queue.runner),
+            *self._speaking.runners(),
+        ]:
             await asyncio.wait(runners)
 
     async def close(self, grace_s: float = 0.0) -> None:
         """Give deliveries on their way ``grace_s``, then let go: what is planned stays planned."""
+        self._closed = True
+        await self._speaking.close()
         runners = [queue.runner for queue in self._queues.values() if queue.runner]
         if runners:
             await asyncio.wait(runners, timeout=grace_s)

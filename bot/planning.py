@@ -19,12 +19,14 @@ from bot.delivery import (
     Delivery,
     DeliveryAct,
     DeliveryState,
+    Speech,
     delivery_key,
     dump_content,
     load_content,
 )
 from bot.event import Edited, Room, Said
 from bot.inbox import Entry, room_of
+from bot.prepared import Prepared
 from bot.sending import Sent
 from bot.store import Operation, insert_once
 from bot.tables import buttons, deliveries, inbox, rooms
@@ -50,7 +52,8 @@ class RareWord:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one decision (or one post, without an entry) puts into the database. ``take_back``: messages of
-    ours to recall. ``may_be_open``: a stream of this event may have been begun."""
+    ours to recall. ``may_be_open``: a stream of this event may have been begun. ``speech``: what is said aloud
+    after the pieces."""
 
     origin: str
     room: Room
@@ -63,6 +66,7 @@ class Plan:
     may_be_open: bool = False
     rare: RareWord | None = None
     write: Operation[object] | None = None
+    speech: Speech | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,9 @@ def carry_out(connection: Connection, plan: Plan) -> CarriedOut | None:
         planned += _insert(connection, plan, part, act, piece.content, target=piece.instead_of)
     for part, message_id in enumerate(plan.take_back, start=len(plan.pieces)):
         planned += _insert(connection, plan, part, DeliveryAct.RECALL, Content(""), target=message_id)
+    if plan.speech is not None and plan.pieces:
+        aloud, part = replace(plan, origin=f"{plan.origin}:voice"), len(plan.pieces) + len(plan.take_back)
+        planned += _insert(connection, aloud, part, DeliveryAct.SPEAK, Content("", speech=plan.speech))
     if plan.write is not None:
         plan.write(connection)
     return CarriedOut(planned, decision)
@@ -110,10 +117,10 @@ def _was_recalled(connection: Connection, entry: Entry) -> bool:
         return False
     message = entry.event.message
     key = f"{message.room.platform}:recalled:{message.id}"
-    return connection.execute(_KEPT, {"kept_key": key}).first() is not None
+    return _KEPT.run(connection, {"kept_key": key}).fetchone() is not None
 
 
-_KEPT = select(inbox.c.id).where(inbox.c.key == bindparam("kept_key"))
+_KEPT = Prepared(lambda dialect: select(inbox.c.id).where(inbox.c.key == bindparam("kept_key")))
 
 
 def _was_said(connection: Connection, room: Room, reason: Reason, since: float) -> bool:
@@ -132,12 +139,12 @@ def _record(connection: Connection, entry: Entry, decision: Decision, now: float
         "details": dict(decision.details) or None,
         "decided_at": now,
     }
-    if isinstance(entry.event, Said | Edited):
-        decided["addressed"] = entry.event.message.is_addressed  # by name, too, which only the room's settings tell
-    return connection.execute(_RECORD, {"event_id": entry.id, **decided}).rowcount == 1
+    if isinstance(entry.event, Said | Edited) and entry.event.message.is_addressed:
+        decided["addressed"] = True  # by name, too, which only the room's settings tell
+    return _RECORD.run(connection, {"event_id": entry.id, **decided}).rowcount == 1
 
 
-_RECORD = update(inbox).where(inbox.c.id == bindparam("event_id"), inbox.c.outcome.is_(None))
+_RECORD = Prepared(lambda dialect: update(inbox).where(inbox.c.id == bindparam("event_id"), inbox.c.outcome.is_(None)))
 
 
 def _complete_stream(connection: Connection, plan: Plan) -> list[Delivery]:
@@ -239,13 +246,15 @@ def mark(connection: Connection, *, delivery: Delivery, sent: Sent, now: float) 
         row["message_id"] = sent.message_id
     if sent.state is not DeliveryState.OPEN:  # what was completed meanwhile is planned again, and stays so
         row["state"] = sent.state.value
-    connection.execute(_MARK, {"delivery_id": delivery.id, "more": sent.attempts, **row})
+    _MARK.run(connection, {"delivery_id": delivery.id, "more": sent.attempts, **row})
 
 
-_MARK = (
-    update(deliveries)
-    .where(deliveries.c.id == bindparam("delivery_id"))
-    .values(attempts=deliveries.c.attempts + bindparam("more"))
+_MARK = Prepared(
+    lambda dialect: (
+        update(deliveries)
+        .where(deliveries.c.id == bindparam("delivery_id"))
+        .values(attempts=deliveries.c.attempts + bindparam("more"))
+    )
 )
 
 
@@ -282,8 +291,29 @@ def withdraw(connection: Connection, event_ids: Sequence[int]) -> None:
     connection.execute(update(deliveries).where(chosen).values(state=DeliveryState.CANCELLED.value))
 
 
-def messages_for(connection: Connection, event_ids: Sequence[int]) -> list[str]:
-    """Our messages that answered these events and still stand, in order."""
+def keep_audio(connection: Connection, *, delivery: Delivery, content: Content) -> bool:
+    """The sound of a voice message is made; False when nobody wants it any more."""
+    is_wanted = (deliveries.c.id == delivery.id) & (deliveries.c.state == DeliveryState.PLANNED.value)
+    made = connection.execute(update(deliveries).where(is_wanted).values(content=dump_content(content)))
+    return made.rowcount == 1
+
+
+def leave_out(connection: Connection, *, delivery: Delivery, sent: Sent) -> None:
+    """The sound of a voice message is not made, or not wanted; one that was withdrawn before stays so."""
+    is_wanted = (deliveries.c.id == delivery.id) & (deliveries.c.state == DeliveryState.PLANNED.value)
+    connection.execute(update(deliveries).where(is_wanted).values(state=sent.state.value, error=sent.error))
+
+
+def words_are_shown(connection: Connection, delivery: Delivery) -> bool:
+    """Whether the text that a voice message says stands in the room: a voice never comes alone."""
+    words = deliveries.c.act.in_((DeliveryAct.SEND.value, DeliveryAct.STREAM.value, DeliveryAct.EDIT.value))
+    unsent = deliveries.c.state != DeliveryState.SENT.value
+    missing = select(exists().where((deliveries.c.event_id == delivery.event_id) & words & unsent))
+    return not connection.execute(missing).scalar()
+
+
+def messages_for(connection: Connection, event_ids: Sequence[int], *, spoken: bool | None = None) -> list[str]:
+    """Our messages that answered these events and still stand, in order; the voice messages alone, or all but them."""
     gone = deliveries.alias("gone")
     taken_back = exists().where(
         gone.c.room == deliveries.c.room,
@@ -292,6 +322,9 @@ def messages_for(connection: Connection, event_ids: Sequence[int]) -> list[str]:
     )
     began = deliveries.c.target.is_(None) | (deliveries.c.target != deliveries.c.message_id)
     chosen = deliveries.c.event_id.in_(event_ids) & deliveries.c.message_id.is_not(None)
-    spoken = deliveries.c.act != DeliveryAct.RECALL.value
-    query = select(deliveries.c.message_id).where(chosen, spoken, began, ~taken_back).order_by(deliveries.c.id)
+    said = deliveries.c.act != DeliveryAct.RECALL.value
+    if spoken is not None:
+        is_voice = deliveries.c.act == DeliveryAct.SPEAK.value
+        said &= is_voice if spoken else ~is_voice
+    query = select(deliveries.c.message_id).where(chosen, said, began, ~taken_back).order_by(deliveries.c.id)
     return list(connection.execute(query).scalars())

@@ -10,11 +10,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bot.decision import Reason
-from bot.delivery import Content, Delivery
+from bot.delivery import Audio, Content, Delivery, Speech
 from bot.event import Addressed, Attachment, Event, Member, Role, Room
+
+if TYPE_CHECKING:
+    from bot.scopes import Values
 
 
 class Clock(Protocol):
@@ -31,6 +34,7 @@ class Capabilities:
 
     ``max_chars``: of one message. ``sends_per_s``, ``edits_per_s``: per room, 0 for no limit.
     ``key_window_s``: how long the platform recognises a delivery's key after the first attempt.
+    ``only_bot``: no other bot can be in its rooms, so that every slash command there is meant for us.
     """
 
     edits: bool
@@ -44,6 +48,16 @@ class Capabilities:
     sends_per_s: float
     edits_per_s: float
     key_window_s: float
+    only_bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who can be in a room, as its platform says now. ``age_restricted``: adults alone. ``external``: people from
+    outside the organisation as well."""
+
+    age_restricted: bool = False
+    external: bool = False
 
 
 Accept = Callable[[Event], Awaitable[bool]]
@@ -84,6 +98,10 @@ class Platform(Protocol):
 
     async def role(self, room: Room, member: Member) -> Role:
         """The member's role as the platform knows it now (never ``OPERATOR``, which is ours to know)."""
+        ...
+
+    async def standing(self, room: Room) -> Standing:
+        """Who can be in the room (in a thread: in its parent), asked of the platform for this call."""
         ...
 
     async def thinking(self, room: Room, message_id: str) -> None:
@@ -192,6 +210,18 @@ class Sentence:
     citations: tuple[Citation, ...] = ()
 
 
+class Introduction(Protocol):
+    """What the bot says of itself when somebody asks."""
+
+    def is_asked(self, text: str) -> bool:
+        """Whether this is a question about the bot itself, and nothing besides."""
+        ...
+
+    async def about_itself(self, text: str, language: str) -> tuple[str, ...]:
+        """A few sentences, each with the blank before it. Never fails: what cannot be made is said in fixed words."""
+        ...
+
+
 class Answerer(Protocol):
     """Makes an answer of a judgement's passages, sentence by sentence. No side effects, no tools."""
 
@@ -212,16 +242,45 @@ class Screen(Protocol):
     async def show(self, room: Room, text: str) -> Shown: ...
 
 
-class Ear(Protocol):
-    """Voice to text. Raises ``MemberError`` for what cannot be heard, ``ModelError`` when the ear itself failed."""
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was said in a voice message. ``language``: ``zh``, ``en`` or empty where the model does not tell.
+    ``confidence``: 0–1, of the recogniser's own words; None where it does not tell. ``model_s``: what recognising
+    took, without all that is around it."""
 
-    async def hear(self, audio: Path, language: str | None = None) -> str: ...
+    text: str
+    duration_s: float
+    language: str = ""
+    confidence: float | None = None
+    model_s: float | None = None
+
+
+class Ear(Protocol):
+    """Voice to text, beside the event loop. To be cancelled when nobody waits for it any more."""
+
+    @property
+    def leaves_machine(self) -> bool:
+        """Whether the recording is sent to a server: members are told."""
+        ...
+
+    async def hear(self, note: Path, *, claimed_s: float | None = None, language: str | None = None) -> Heard:
+        """``claimed_s``: the length that the platform tells. Raises ``NotHeard`` for what cannot be heard, ``NoEar``
+        without a model, ``ModelError`` when the ear itself failed or took too long."""
+        ...
 
 
 class Voice(Protocol):
     """Text to a voice message."""
 
-    async def say(self, text: str, language: str) -> Content: ...
+    def speech(self, text: str, language: str, values: Values) -> Speech | None:
+        """What of an answer (Markdown) is said aloud in a room with these settings; None when there is nothing in it
+        to be said."""
+        ...
+
+    async def say(self, speech: Speech) -> Audio:
+        """Make the sound; the file stays for as long as its delivery may take. Raises ``ModelError`` when nothing
+        can say it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

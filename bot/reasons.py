@@ -25,6 +25,9 @@ OUTCOMES: Mapping[Outcome, Text] = {
 REASONS: Mapping[Reason, Text] = {
     # answered
     Reason.FROM_DOCUMENTS: Text(zh="文档里有能回答它的内容。", en="The documents hold what answers it."),
+    Reason.ABOUT_ITSELF: Text(
+        zh="这是在问我自己，不用查文档。", en="It was about myself, for which no document is needed."
+    ),
     # asked back
     Reason.UNCLEAR: Text(zh="问得不够清楚，不知道该查什么。", en="It was not clear enough to know what to look up."),
     # nothing found
@@ -68,13 +71,12 @@ REASONS: Mapping[Reason, Text] = {
     Reason.ALREADY_GREETED: Text(
         zh="在这里已经自我介绍过，或者设置为不介绍。", en="I had introduced myself here before, or am set not to."
     ),
-    Reason.NOT_HEARD: Text(
-        zh="语音没有听出内容，而且没有人叫我。", en="I could not make out the voice message, and nobody addressed me."
-    ),
+    Reason.NOT_HEARD: Text(zh="没有听出这条语音说了什么。", en="I could not make out the voice message."),
     # refused
     Reason.NOT_ALLOWED: Text(zh="提出它的人没有这个权限。", en="Whoever asked for it may not do it."),
     Reason.UNKNOWN_COMMAND: Text(zh="没有这个命令。", en="There is no such command."),
     Reason.BAD_ARGUMENTS: Text(zh="命令后面写的东西不对。", en="What stood after the command was not right."),
+    Reason.NO_EAR: Text(zh="这里没有能听语音的模型。", en="There is no model here that could hear voice messages."),
     Reason.TOO_BUSY: Text(
         zh="这里排队的消息太多，请过一会儿再问。", en="Too many messages were waiting here; please ask again later."
     ),

@@ -24,10 +24,34 @@ GREETING_BACK = Text(
     zh="我在。请直接问，我会从文档里找答案；`/help` 列出我能做的事。",
     en="I am here. Just ask, and I will look in the documents; `/help` lists what I can do.",
 )
-NOT_HEARD = Text(
-    zh="我还听不懂语音。请把问题打成文字。",
-    en="I cannot understand voice messages yet. Please type your question.",
+NO_EAR = Text(
+    zh="我还不会听语音，请把问题打成文字。",
+    en="I cannot hear voice messages yet. Please type your question.",
 )
+EAR_FAILED = Text(
+    zh="抱歉，我听语音的部分出了点问题。请打字告诉我，或者过一会儿再发一次。",
+    en="Sorry, the part of me that hears voice messages has failed. Please type it, or send it again later.",
+)
+NOT_FETCHED = Text(
+    zh="抱歉，这条语音没能下载下来。请打字告诉我，或者再发一次。",
+    en="Sorry, I could not download this voice message. Please type it, or send it again.",
+)
+VOICE_NOTE = Text(
+    zh=(
+        "这里第一次有语音发给我：我{how}，声音{kept}，文字和别的消息一样保存。听错了就说 `/voice correct 正确的文字`；"
+        "不想被听到，就不要对我发语音。"
+    ),
+    en=(
+        "This is the first voice message to me here: {how}, {kept}, and its text is kept like any message. If I "
+        "misheard, say `/voice correct THE RIGHT WORDS`; whoever does not want to be heard sends me no voice messages."
+    ),
+)
+HEARD_HERE = Text(zh="在自己的机器上把它转成文字", en="I turn it into text on our own machine")
+HEARD_BY_SERVER = Text(
+    zh="把它交给一个转写服务转成文字", en="I have it turned into text by a transcription service outside"
+)
+AUDIO_ERASED = Text(zh="随即删除", en="its sound is erased at once")
+AUDIO_KEPT = Text(zh="会保存一段时间", en="its sound is kept for a while")
 BUTTON_GONE = Text(
     zh="这个按钮已经失效了，请用命令再试一次；`/help` 列出命令。",
     en="This button no longer works. Please use the command instead; `/help` lists them.",
@@ -70,4 +94,9 @@ def sources_block(citations: Sequence[Citation], language: str) -> str:
     for citation in sorted(citations, key=lambda each: each.number):
         heading = f" › {citation.heading}" if citation.heading else ""
         lines.append(f"- [{citation.number}] {citation.source}{heading}")
-    return f"\n\n**{SOURCES.in_language(language)}**\n\n" + "\n".join(lines)
+    return sources_head(language) + "\n".join(lines)
+
+
+def sources_head(language: str) -> str:
+    """How the list of sources begins."""
+    return f"\n\n**{SOURCES.in_language(language)}**\n\n"

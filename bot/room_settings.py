@@ -263,6 +263,45 @@ NAMES = Setting[tuple[str, ...]](
     allowed=Text(zh="最多 10 个名字，用逗号分开；none 表示没有", en="up to 10 names, with commas; none for none"),
     show=show_names,
 )
+
+
+class Aloud(StrEnum):
+    """When an answer is also said aloud. ``reply``: when the question was a voice message."""
+
+    OFF = "off"
+    REPLY = "reply"
+    ALWAYS = "always"
+
+
+VOICE = Setting(
+    "voice",
+    Aloud.REPLY,
+    one_of(Aloud),
+    Text(
+        zh="什么时候把回答也念出来：off 从不，reply 用语音提问时，always 每次",
+        en="when an answer is also spoken: off never, reply when the question was spoken, always each time",
+    ),
+    choices=tuple(Aloud),
+)
+
+
+class Listening(StrEnum):
+    """Which voice messages are heard. ``addressed``: those meant for us."""
+
+    ADDRESSED = "addressed"
+    ALL = "all"
+
+
+VOICE_LISTEN = Setting(
+    "voice_listen",
+    Listening.ADDRESSED,
+    one_of(Listening),
+    Text(
+        zh="听哪些语音：addressed 只听对我说的，all 都听；由 /voice listen 设置",
+        en="which voice messages I hear: addressed those to me, all every one; set by /voice listen",
+    ),
+    choices=tuple(Listening),
+)
 GREETING = Setting(
     "greeting",
     Switch.ON,
@@ -280,4 +319,6 @@ CORE_SETTINGS: tuple[Setting[Any], ...] = (
     MUTED_UNTIL,
     NAMES,
     GREETING,
+    VOICE,
+    VOICE_LISTEN,
 )

@@ -6,6 +6,7 @@ change by another process is seen, and not at all for that long after a change o
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
@@ -118,6 +119,7 @@ class Scopes:
         self._cache_s = cache_s
         self._cache_scopes = cache_scopes
         self._cache: dict[str, _Loaded] = {}
+        self._joined: dict[tuple[str, ...], tuple[list[Mapping[str, Any]], Values]] = {}
         self._changed_at = float("-inf")
 
     @property
@@ -155,7 +157,15 @@ class Scopes:
             found = await self._store.read(_rows(missing))
             loaded |= found
             self._keep(found, asked_at)
-        return self._join([(scope, loaded[scope]) for scope in scopes])
+        rows = [loaded[scope] for scope in scopes]
+        known = self._joined.get(scopes)
+        if known is not None and all(map(operator.is_, known[0], rows)):
+            return known[1]
+        values = self._join(list(zip(scopes, rows, strict=True)))
+        if len(self._joined) >= self._cache_scopes:
+            self._joined.clear()
+        self._joined[scopes] = (rows, values)
+        return values
 
     async def at(self, scope: str) -> Mapping[str, Any]:
         """What is set at this one scope, by name; never cached. For the console."""
@@ -186,6 +196,8 @@ class Scopes:
         values = dict(self._defaults)
         origins: dict[str, str] = {}
         for scope, rows in chain:
+            if not rows:
+                continue
             level = level_of(scope)
             for name, stored in rows.items():
                 setting = self._settings.get(name)

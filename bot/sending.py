@@ -133,7 +133,10 @@ class Sender:
 
     async def _persist(self, delivery: Delivery, pace: Pace, attempt: Callable[[], Awaitable[str | None]]) -> Sent:
         """Try until it is done, refused for good, or too late."""
-        give_up_at = self._clock.now() + self._settings.deliver_within_s
+        within_s = self._settings.deliver_within_s
+        if delivery.act is DeliveryAct.SPEAK:  # its words are there, and the next ones wait behind it
+            within_s = self._settings.deliver_voice_within_s
+        give_up_at = self._clock.now() + within_s
         in_doubt = False
         attempts = 0
         while True:

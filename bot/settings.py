@@ -25,6 +25,8 @@ class CoreSettings(BaseModel):
     send_timeout_s: float = Field(15, gt=0, description="A call that takes longer has an outcome that is not known.")
     deliver_within_s: float = Field(1800, gt=0, description="A delivery is retried for so long, then given up.")
     retry_first_s: float = Field(0.5, gt=0, description="The first pause after a failure; doubled each time.")
+    deliver_voice_within_s: float = Field(20, gt=0, description="The same of a voice message: texts wait behind it.")
+    speak_within_s: float = Field(60, gt=0, description="A voice message that is not made by then is left out.")
     retry_most_s: float = Field(30, gt=0, description="The longest pause between two attempts.")
 
     # keeping

@@ -2,9 +2,10 @@
 
 Operations queue up; the thread runs whatever is waiting in one transaction and answers all of them after
 its one commit. That keeps their order, costs one fsync for many messages, and leaves no second writer to
-wait for. An operation is a plain function of a SQLAlchemy ``Connection``; when several share a
-transaction, each has a SAVEPOINT of its own, so one that fails takes only itself back. A commit that fails
-fails its whole batch with ``StoreError``: nothing of it happened, nothing of it may be acknowledged.
+wait for. An operation is a plain function of a SQLAlchemy ``Connection`` that may be run twice: when one of
+several fails, all are taken back and run again, each behind a SAVEPOINT, so that it takes only itself back. A
+commit that fails fails its whole batch with ``StoreError``: nothing of it happened, nothing of it may be
+acknowledged.
 
 The same code serves SQLite (WAL) and PostgreSQL. Readers have connections of their own.
 """
@@ -28,6 +29,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLA
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.errors import StoreError
+from bot.prepared import Prepared
 
 T = TypeVar("T")
 Operation = Callable[[Connection], T]
@@ -69,10 +71,16 @@ class _Job:
     operation: Callable[[Connection], Any]
     future: Future[Any] | asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop | None
+    then: Callable[[Any], None] | None = None
     result: Any = None
     error: BaseException | None = None
 
     def settle(self) -> None:
+        if self.then is not None and self.error is None:
+            try:
+                self.then(self.result)
+            except Exception:  # a defect of ours; what is written is written, and whoever waits is told so
+                log.exception("store.then_failed")
         future = self.future
         if future.cancelled():
             return
@@ -110,11 +118,16 @@ class Store:
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
-    def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
-        """Queue a write at once, in the order of the calls; the future is done after its commit."""
+    def submit(self, operation: Operation[T], then: Callable[[T], None] | None = None) -> asyncio.Future[T]:
+        """Queue a write at once, in the order of the calls; the future is done after its commit.
+
+        Whoever awaits it may be cancelled: what is queued is written all the same. ``then`` is called on this loop
+        with the result after the commit, just before the future is done, and also when nobody waits any more; what
+        it raises is logged.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._put(_Job(operation, future, loop))
+        self._put(_Job(operation, future, loop, then))
         return future
 
     async def write(self, operation: Operation[T]) -> T:
@@ -123,7 +136,7 @@ class Store:
         Raises ``StoreError`` when that commit failed, or whatever the operation raised. A caller that is cancelled
         takes nothing back: what is queued is written.
         """
-        return await asyncio.shield(self.submit(operation))
+        return await self.submit(operation)
 
     def write_now(self, operation: Operation[T]) -> T:
         """:meth:`write` for plain threads and commands; never call it on an event loop."""
@@ -174,30 +187,37 @@ class Store:
         return batch
 
     def _run(self, connection: Connection, batch: list[_Job]) -> None:
-        with connection.begin():
-            if len(batch) == 1:
-                self._run_alone(connection, batch[0])
-                return
-            for job in batch:
-                connection.exec_driver_sql("SAVEPOINT job")
-                try:
+        """One transaction for all. Operations seldom fail, and savepoints cost more than most operations: when one
+        fails, everything is taken back and run again, each behind a savepoint of its own."""
+        with connection.begin() as transaction:
+            try:
+                for job in batch:
                     job.result = job.operation(connection)
-                except DATABASE_FAILED:
-                    raise
-                except Exception as error:  # noqa: BLE001 – it belongs to whoever asked for the operation
-                    connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
-                    job.error = error
-                connection.exec_driver_sql("RELEASE SAVEPOINT job")
+            except DATABASE_FAILED:
+                raise
+            except Exception as error:  # noqa: BLE001 – it belongs to whoever asked for the operation
+                transaction.rollback()
+                if len(batch) == 1:
+                    batch[0].error = error
+                    return
+                log.warning("store.run_again", operations=len(batch), why=type(error).__name__)
+            else:
+                return
+        with connection.begin():
+            for job in batch:
+                self._run_apart(connection, job)
 
     @staticmethod
-    def _run_alone(connection: Connection, job: _Job) -> None:
+    def _run_apart(connection: Connection, job: _Job) -> None:
+        connection.exec_driver_sql("SAVEPOINT job")
         try:
             job.result = job.operation(connection)
         except DATABASE_FAILED:
             raise
-        except Exception as error:  # noqa: BLE001 – it belongs to whoever asked for the operation
+        except Exception as error:  # noqa: BLE001 – as above
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
             job.error = error
-            connection.rollback()
+        connection.exec_driver_sql("RELEASE SAVEPOINT job")
 
     @staticmethod
     def _discard(connection: Connection) -> None:
@@ -248,9 +268,8 @@ def settle_earlier_writes(connection: Connection) -> None:
 
 def insert_once(connection: Connection, table: Table, row: Mapping[str, Any], *, returning: Column[T]) -> T | None:
     """Insert ``row`` unless a unique key of it is there; returns the new row's ``returning``, else None."""
-    statement = _insert_once(connection.dialect.name, table, returning)
-    result: T | None = connection.execute(statement, dict(row)).scalar_one_or_none()
-    return result
+    made: tuple[T] | None = _insert_once(table, returning).run(connection, row).fetchone()
+    return None if made is None else made[0]
 
 
 def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, conflict_on: Iterable[str]) -> None:
@@ -262,8 +281,8 @@ def upsert(connection: Connection, table: Table, row: Mapping[str, Any], *, conf
 
 
 @functools.cache
-def _insert_once(dialect: str, table: Table, returning: Column[Any]) -> Executable:
-    return _insert(dialect, table).on_conflict_do_nothing().returning(returning)
+def _insert_once(table: Table, returning: Column[Any]) -> Prepared:
+    return Prepared(lambda dialect: _insert(dialect, table).on_conflict_do_nothing().returning(returning))
 
 
 @functools.cache
@@ -281,7 +300,10 @@ def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
 
 def _settle_all(jobs: list[_Job]) -> None:
     for job in jobs:
-        job.settle()
+        try:
+            job.settle()
+        except Exception:  # a defect behind one write must not leave the others waiting for ever
+            log.exception("store.unsettled")
 
 
 def _first_line(error: Exception) -> str:
@@ -314,6 +336,7 @@ def make_engine(settings: StoreSettings) -> Engine:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute(f"PRAGMA synchronous={'FULL' if settings.durability == 'full' else 'NORMAL'}")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten, not only let go
         cursor.close()
 
     @event.listens_for(engine, "begin")

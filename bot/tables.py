@@ -39,6 +39,9 @@ rooms = Table(
     Column("seen_at", Double, nullable=False),
     Column("greeted_at", Double),
     Column("removed_at", Double),
+    # When the room was told what becomes of voice messages, and how to get an ear.
+    Column("voice_told_at", Double),
+    Column("no_ear_told_at", Double),
 )
 
 inbox = Table(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,23 +17,30 @@ from sqlalchemy import Row, select
 from bot.commands import Commands
 from bot.core import Core
 from bot.decision import Outcome, Reason
-from bot.delivery import Content, Delivery, DeliveryAct
+from bot.delivery import Audio, Content, Delivery, DeliveryAct
 from bot.errors import Undeliverable
-from bot.event import Addressed, Attachment, Event, Member, Message, Recalled, Role, Room, Said
+from bot.event import Addressed, Attachment, AttachmentKind, Event, Member, Message, Recalled, Role, Room, Said
+from bot.hearing import HearingLimits
 from bot.ports import (
     Accept,
     Answerer,
     Capabilities,
     Citation,
     Clock,
+    Ear,
+    Heard,
+    Introduction,
     Judgement,
     Knowledge,
     Passage,
     Question,
     Screen,
     Sentence,
+    Standing,
     Verdict,
+    Voice,
 )
+from bot.scopes import Scopes
 from bot.settings import CoreSettings
 from bot.store import Store
 from bot.tables import inbox
@@ -62,6 +69,7 @@ class Shown:
     reply_to: str | None
     texts: list[str]
     buttons: tuple[str, ...] = ()
+    audio: Audio | None = None
 
     @property
     def text(self) -> str:
@@ -71,15 +79,21 @@ class Shown:
 @dataclass(slots=True)
 class PaperPlatform:
     """A platform on paper. ``on_send`` is asked before each send and may raise what a real one would raise;
-    with ``loses_replies`` the message appears and the call fails all the same."""
+    with ``loses_replies`` the message appears and the call fails all the same.
+    ``standings``: by the room's id (a thread's parent's), or what asking for it raises; ``asked_standing``: the
+    rooms it was asked of. ``files``: what attachments hold, by ``ref``; ``fetched``: those that were asked for."""
 
     capabilities: Capabilities = EVERYTHING
     name: str = "paper"
     roles: dict[str, Role] = field(default_factory=dict)
+    standings: dict[str, Standing | Exception] = field(default_factory=dict)
+    asked_standing: list[str] = field(default_factory=list)
     shown: dict[str, Shown] = field(default_factory=dict)
     on_send: Callable[[Delivery], None] = field(default=lambda delivery: None)
     loses_replies: int = 0
     attempts: list[Delivery] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    fetched: list[str] = field(default_factory=list)
     _by_key: dict[str, str] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -94,7 +108,8 @@ class PaperPlatform:
             known = self._by_key[delivery.key] = f"ours-{next(self._numbers)}"
             labels = tuple(button.id for button in delivery.content.buttons)
             text = delivery.content.text
-            self.shown[known] = Shown(known, delivery.room.key, delivery.reply_to, [text], labels)
+            audio = delivery.content.audio
+            self.shown[known] = Shown(known, delivery.room.key, delivery.reply_to, [text], labels, audio)
         if self.loses_replies:
             self.loses_replies -= 1
             raise ConnectionResetError("the reply was lost")
@@ -118,11 +133,24 @@ class PaperPlatform:
     async def role(self, room: Room, member: Member) -> Role:
         return self.roles.get(member.id, Role.MEMBER)
 
+    async def standing(self, room: Room) -> Standing:
+        self.asked_standing.append(room.id)
+        standing = self.standings.get(room.parent or room.id, Standing())
+        if isinstance(standing, Exception):
+            raise standing
+        return standing
+
     async def thinking(self, room: Room, message_id: str) -> None:
         return
 
     async def fetch(self, attachment: Attachment, into: Path, max_bytes: int) -> Path:
-        raise FileNotFoundError(attachment.ref)
+        self.fetched.append(attachment.ref)
+        content = self.files.get(attachment.ref)
+        if content is None:
+            raise FileNotFoundError(attachment.ref)
+        target = into / (attachment.name or "file")
+        await asyncio.to_thread(target.write_bytes, content)
+        return target
 
     def health(self) -> str | None:
         return None
@@ -158,6 +186,32 @@ class Echo:
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
             yield Sentence(sentence, (Citation(1, "guide.md", "Guide", question.text),))
+
+
+class Listens:
+    """An ear double: hears what it is told to, by the note's file name without its ending. ``delay_s`` before it."""
+
+    leaves_machine = False
+
+    def __init__(self, heard: Mapping[str, str | Exception], *, delay_s: float = 0.0) -> None:
+        self.words = dict(heard)
+        self.delay_s = delay_s
+        self.asked: list[str] = []
+        self.languages: list[str | None] = []
+        self.cancelled = 0
+
+    async def hear(self, note: Path, *, claimed_s: float | None = None, language: str | None = None) -> Heard:
+        self.asked.append(note.stem)
+        self.languages.append(language)
+        try:
+            await asyncio.sleep(self.delay_s)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        words = self.words[note.stem]
+        if isinstance(words, Exception):
+            raise words
+        return Heard(words, claimed_s or 1.0)
 
 
 class BotRoom:
@@ -212,6 +266,12 @@ class BotRoom:
             await self.core.inbox.accept(event)
         await self.core.idle()
 
+    async def sends_note(self, name: str, **details: object) -> str:
+        """A member sends a voice message, whose file is called ``name``; returns its message id."""
+        note = Attachment(AttachmentKind.VOICE, name, f"{name}.ogg", "audio/ogg", 1_000, 1.0)
+        self.platform.files.setdefault(name, b"OggS")
+        return await self.says("", attachments=(note,), **details)
+
     async def recalls(self, message_id: str) -> None:
         await self.happens(Recalled(self.room, message_id, self._clock.now()))
 
@@ -223,9 +283,14 @@ class BotRoom:
         return [each.text for each in self.platform.shown.values() if each.room == self.room.key]
 
     def answers(self, message_id: str | None = None) -> list[str]:
-        """Our replies to a message; to the last one that :meth:`says` said."""
+        """Our written replies to a message; to the last one that :meth:`says` said."""
         to = message_id or self.last
-        return [each.text for each in self.platform.shown.values() if each.reply_to == to]
+        return [each.text for each in self.platform.shown.values() if each.reply_to == to and each.audio is None]
+
+    def spoken(self, message_id: str | None = None) -> list[Audio]:
+        """Our voice messages that reply to a message; to the last one that :meth:`says` said."""
+        to = message_id or self.last
+        return [each.audio for each in self.platform.shown.values() if each.reply_to == to and each.audio is not None]
 
     def heard(self, part: str, message_id: str | None = None) -> str:
         """Assert that exactly one reply came and that ``part`` stands in it; returns it."""
@@ -259,7 +324,12 @@ class Bot:
         knowledge: Knowledge | None = None,
         answerer: Answerer | None = None,
         screen: Screen | None = None,
+        voice: Voice | None = None,
+        ear: Ear | None = None,
+        hearing_limits: HearingLimits | None = None,
+        introduction: Introduction | None = None,
         commands: Commands | None = None,
+        scopes: Scopes | None = None,
         **settings: float,
     ) -> None:
         self.platform = platform or PaperPlatform()
@@ -272,7 +342,12 @@ class Bot:
             settings=CoreSettings.model_validate(settings),
             clock=clock,
             screen=screen,
+            voice=voice,
+            ear=ear,
+            hearing_limits=hearing_limits,
+            introduction=introduction,
             commands=commands,
+            scopes=scopes,
         )
         self.clock = clock
 

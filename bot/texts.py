@@ -5,9 +5,13 @@ Each feature keeps its texts beside its code, as constants; there are no keys to
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 LANGUAGES = ("zh", "en")
+
+_HAN = re.compile("[\u3400-\u9fff]")
+_LATIN = re.compile("[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,8 @@ def language_of(text: str, default: str = "zh") -> str:
 
     A Han character says about as much as an English word; Chinese messages are full of English names.
     """
-    han = sum(1 for char in text if "\u3400" <= char <= "\u9fff")
-    latin = sum(1 for char in text if char.isascii() and char.isalpha())
+    han = len(_HAN.findall(text))
+    latin = len(_LATIN.findall(text))
     if han == 0 and latin == 0:
         return default
     return "zh" if han * 5 >= han + latin else "en"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from bot.decision import Decision, Outcome, Reason
-from bot.delivery import Content
+from bot.delivery import Content, Speech
 from bot.event import Message
 from bot.inbox import Entry
 from bot.planning import RareWord
-from bot.ports import Judgement
+from bot.ports import Judgement, Question
 from bot.scopes import Values
 from bot.store import Operation
 
@@ -17,25 +18,33 @@ from bot.store import Operation
 @dataclass(slots=True)
 class Turn:
     """``message`` is what the stages read and may complete (a voice note gains its text); ``language`` is what
-    the answer is written in."""
+    the answer is written in. ``quote``, what was heard in a voice message, stands above whatever is said to it, and
+    ``notice`` below."""
 
     entry: Entry
     message: Message
     values: Values
     language: str
     at: float
+    question: Question | None = None
     judgement: Judgement | None = None
+    quote: str = ""
+    notice: str = ""
+    sign: asyncio.Task[None] | None = None  # that an answer is being made, once that takes long
 
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """A stage's last word: the decision, what is said in the room, and what else is written with it."""
+    """A stage's last word: the decision, what is said in the room, what else is written with it, and
+    what is said aloud afterwards. ``screen_again``: as in :class:`bot.commands.Done`."""
 
     decision: Decision
     contents: tuple[Content, ...] = ()
     take_back: tuple[str, ...] = ()
     rare: RareWord | None = None
     write: Operation[object] | None = None
+    speech: Speech | None = None
+    screen_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ class Choosing:
             CHANGED.in_language(call.language, **said, old=old, new=new),
             buttons=(Button(UNDO.in_language(call.language, old=one_line(old)), f"/{command} {setting.name} {back}"),),
             write=self._scopes.change(scope, setting.name, value, who=call.member.key, message_id=call.message_id),
+            screen_again=True,  # a feature's setting may be about what is shown
         )
 
     async def _unset(self, call: Call, command: str, scope: str, setting: Setting[Any]) -> Done:
@@ -133,6 +134,7 @@ class Choosing:
             UNSET.in_language(call.language, **said, old=old),
             buttons=(Button(UNDO.in_language(call.language, old=one_line(old)), f"/{command} {setting.name} {old}"),),
             write=self._scopes.reset(scope, setting.name, who=call.member.key, message_id=call.message_id),
+            screen_again=True,
         )
 
     async def _history(self, call: Call) -> Done:

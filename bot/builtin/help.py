@@ -19,6 +19,9 @@ WHO = Text(zh="谁可以用：{who}", en="Who may use it: {who}")
 OPTIONAL = Text(zh="（可以不写）", en=" (may be left out)")
 UNKNOWN = Text(zh="没有这样的命令。`/help` 列出所有命令。", en="There is no such command. `/help` lists what there is.")
 
+FIRST = ("help", "why", "stop", "wrong")
+"""What everybody needs most; the other commands follow by name."""
+
 
 class Help:
     def __init__(self, commands: Commands) -> None:
@@ -38,7 +41,7 @@ class Help:
     def _list(self, call: Call) -> str:
         lines = [
             f"- `{usage(allowed, (command.name,))}` – {command.about.in_language(call.language)}"
-            for command in self._commands
+            for command in sorted(self._commands, key=_place)
             if command.visible and (allowed := _allowed(command, call.role)) is not None
         ]
         return "\n".join((INTRO.in_language(call.language), *lines, "", MORE.in_language(call.language)))
@@ -59,6 +62,10 @@ class Help:
         if allowed is None:
             raise not_allowed(path, _lowest(command, needed), call.role)
         return "\n".join(_explanation(allowed, path, needed, call.language))
+
+
+def _place(command: Command) -> tuple[int, str]:
+    return FIRST.index(command.name) if command.name in FIRST else len(FIRST), command.name
 
 
 def _allowed(command: Command, role: Role) -> Command | None:

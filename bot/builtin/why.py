@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, select
 
-from bot.commands import Argument, Call, Command, Done
+from bot.commands import Argument, Call, Command, Done, both
 from bot.decision import Outcome, Reason
 from bot.delivery import DeliveryState
 from bot.durations import say_duration
@@ -27,6 +27,11 @@ NOTHING_YET = Text(zh="这里还没有可以说明的消息。", en="There is no
 NOT_KNOWN = Text(
     zh="没有这条消息的记录。记录最多保存 {kept}。",
     en="I have no record of that message. Records are kept for {kept} at most.",
+)
+NO_SUCH_ID = Text(
+    zh="我没有编号“{typed}”的消息的记录。`/why` 要回复一条消息来用，或者写上消息的编号。记录最多保存 {kept}。",
+    en="I have no record of a message “{typed}”. `/why` wants to be a reply to a message, or a message's id after it. "
+    "Records are kept for {kept} at most.",
 )
 NOT_YOURS = Text(
     zh="这是别人的消息，只有协管员以上可以看；`/why` 可以说明你自己的消息。",
@@ -83,11 +88,11 @@ class Why:
             story = await self._store.read(_story_of(call.room.key, wanted))
         if story is None:
             kept = say_duration(self._retention_days * 86_400, call.language)
-            raise (
-                MemberError(Text(NOTHING_YET.zh, NOTHING_YET.en))
-                if wanted is None
-                else MemberError(NOT_KNOWN, kept=kept)
-            )
+            if wanted is None:
+                raise MemberError(Text(NOTHING_YET.zh, NOTHING_YET.en))
+            if (typed := call.arguments.get("message")) is not None:
+                raise MemberError(both(NO_SUCH_ID, typed=one_line(typed), kept=kept))
+            raise MemberError(NOT_KNOWN, kept=kept)
         if not sees_all and (story.event is None or story.event["member"] != call.member.key):
             raise NotAllowed(NOT_YOURS)
         return Done("\n".join(_told(story, call, show_errors=sees_all)))

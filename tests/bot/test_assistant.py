@@ -10,11 +10,11 @@ import pytest
 from bot.decision import Outcome, Reason
 from bot.delivery import Delivery
 from bot.errors import StoreError, TryLater
-from bot.event import Added, Addressed, Attachment, AttachmentKind, Edited, Pressed, Reacted, Role, Said
+from bot.event import Added, Addressed, Attachment, AttachmentKind, Edited, Pressed, Reacted, Role, RoomKind, Said
 from bot.ports import Shown, Verdict
 from bot.room_settings import MUTED_UNTIL, UNASKED, UNASKED_PAUSE_S, UNASKED_PER_HOUR
 from bot.store import Store
-from bot.testing import Bot, BotRoom, Echo, KnowsEverything
+from bot.testing import EVERYTHING, Bot, BotRoom, Echo, KnowsEverything, PaperPlatform
 from tests.clock import ManualClock
 from tests.waiting import advance_until, until
 
@@ -83,8 +83,9 @@ async def test_a_voice_note_is_kept_and_its_author_told(room: BotRoom) -> None:
     note = Attachment(AttachmentKind.VOICE, "ref")
     await room.says("", attachments=(note,), addressed=Addressed.DIRECT)
     room.heard("语音")
-    await room.says("", attachments=(note,))
-    await room.silent(Reason.NOT_HEARD)
+    assert (await room.decision()).reason == Reason.NO_EAR
+    await room.says("", attachments=(note,), by="ben")
+    await room.silent(Reason.NOT_ADDRESSED)
 
 
 # ── unasked ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -335,6 +336,26 @@ async def test_who_calls_it_by_name_gets_the_apology_too(store: Store, clock: Ma
 async def test_a_command_after_its_name_is_a_command(room: BotRoom) -> None:
     await room.says("毛豆 /help")
     assert (await room.decision()).reason == Reason.COMMAND
+
+
+async def test_an_unknown_command_is_told_where_no_other_bot_can_be_meant(store: Store, clock: ManualClock) -> None:
+    alone = PaperPlatform(replace(EVERYTHING, only_bot=True))
+    async with Bot(store, clock, platform=alone) as bot:
+        room = bot.room()
+        await room.says("/hlep")
+        room.heard("`/help`")
+        assert (await room.decision()).reason == Reason.UNKNOWN_COMMAND
+
+
+async def test_an_unknown_command_in_a_direct_room_is_told_and_in_a_group_may_be_another_bots(
+    store: Store, clock: ManualClock
+) -> None:
+    async with Bot(store, clock) as bot:
+        direct, group = bot.room("d1", kind=RoomKind.DIRECT), bot.room("g1")
+        await direct.says("/nonsense")
+        direct.heard("/nonsense")
+        await group.says("/nonsense")
+        await group.silent(Reason.NOT_ADDRESSED)
 
 
 # ── the language of a command ────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pytest
@@ -116,7 +117,7 @@ async def test_help_lists_what_one_may_do_and_no_more(house: House) -> None:
     member = await house.told("/help", role=Role.MEMBER)
     assert "/why" in member
     assert "/mute" not in member
-    assert "`/kb <list>`" in member
+    assert "`/kb list`" in member, "one word to type is no place to fill"
     assert "/feeds" not in member
     admin = await house.told("/help", role=Role.ADMIN)
     assert "/mute" in admin
@@ -125,6 +126,19 @@ async def test_help_lists_what_one_may_do_and_no_more(house: House) -> None:
     assert "/secret" not in admin
     assert "/add" not in await house.told("/help kb", role=Role.MEMBER)
     assert "/kb add" in await house.told("/help kb add", role=Role.ADMIN)
+
+
+async def test_help_begins_with_what_everybody_needs_and_goes_on_by_name(house: House) -> None:
+    async def nothing(call: Call) -> Done:
+        return Done("")
+
+    house.commands.add(*(Command(name, SOME, nothing) for name in ("zebra", "apple", "wrong")))
+    told = await house.told("/help", role=Role.ADMIN)
+    names = re.findall(r"^- `/([a-z]+)", told, re.MULTILINE)
+    assert names[:4] == ["help", "why", "stop", "wrong"]
+    assert names[4:] == sorted(names[4:])
+    assert {"apple", "zebra"} <= set(names)
+    assert "`/forget me`" in told
 
 
 async def test_help_explains_one_command(house: House) -> None:
@@ -235,6 +249,15 @@ async def test_why_knows_nothing_of_other_rooms(house: House) -> None:
             await house.says(f"/why {asked}", role=Role.OPERATOR)
     with pytest.raises(MemberError, match="no message"):
         await house.says("/why", role=Role.OPERATOR)
+
+
+async def test_why_with_a_word_that_is_no_message_says_what_it_wants(house: House) -> None:
+    for language, wanted in (("en", "`/why` wants to be a reply to a message"), ("zh", "`/why` 要回复一条消息来用")):
+        with pytest.raises(MemberError) as refused:
+            await house.says("/why blah", language=language)
+        said = refused.value.text.in_language(language)
+        assert wanted in said
+        assert "“blah”" in said
 
 
 async def test_why_still_tells_after_the_text_is_erased(house: House) -> None:

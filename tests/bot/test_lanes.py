@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import func, select
 
 from bot.decision import Outcome, Reason
-from bot.event import Pressed, Recalled, Said
+from bot.event import Pressed, Recalled, Room, Said
+from bot.lanes import WATCH_EVERY_S
 from bot.ports import Judgement, Question, Sentence
 from bot.store import Store
 from bot.tables import inbox
-from bot.testing import Bot, BotRoom, Echo
+from bot.testing import Bot, BotRoom, Echo, PaperPlatform
 from tests.clock import ManualClock
 from tests.waiting import until
 
@@ -151,3 +152,38 @@ async def test_a_lane_leaves_nothing_behind(bot: Bot, gated: Gated) -> None:
         await ask(bot.room(str(name)), "quick")
     await bot.core.idle()
     assert not bot.core.lanes.busy()
+
+
+class Signs(PaperPlatform):
+    """Notes for which messages it showed that an answer is being made, and for which that ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+
+    async def thinking(self, room: Room, message_id: str) -> None:
+        self.begun.append(message_id)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.append(message_id)
+
+
+async def test_an_answer_that_takes_long_is_announced_to_whoever_asked_until_it_is_there(
+    store: Store, clock: ManualClock, gated: Gated
+) -> None:
+    platform = Signs()
+    async with Bot(store, clock, platform=platform, answerer=gated) as bot:
+        room, quiet = bot.room(), bot.room("quiet")
+        await ask(room, "quick")
+        await bot.core.idle()
+        (slow,) = await ask(room, "slow")
+        await bot.core.inbox.accept(Said(quiet.message("slow talk among people")))
+        await until(lambda: platform.begun)
+        await asyncio.sleep(2 * WATCH_EVERY_S)
+        assert (platform.begun, platform.ended) == ([slow], [])
+        gated.open.set()
+        await bot.core.idle()
+        await until(lambda: platform.ended == [slow])
+        assert platform.begun == [slow]

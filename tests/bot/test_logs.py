@@ -6,13 +6,23 @@ import asyncio
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import Connection, text
 
+from bot.delivery import Delivery
+from bot.errors import TryLater
+from bot.event import Said
 from bot.logs import BLOT, LogSettings, Secrets, bound, configure
+from bot.store import Store
+from bot.testing import Bot
+from tests.clock import ManualClock
+from tests.waiting import advance_until
 
 SECRET = "p\"ss w'örd/密码\n+x"
 
@@ -150,3 +160,73 @@ def test_set_up_twice_it_still_writes_each_line_once() -> None:
     structlog.get_logger("bot.test").info("once")
     assert first.getvalue() == ""
     assert len(lines(second)) == 1
+
+
+class FullDisk(io.StringIO):
+    """Takes no line."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("kind", [FullDisk, io.StringIO])
+async def test_a_log_that_cannot_be_written_stops_nothing(store: Store, kind: type[io.StringIO]) -> None:
+    """Least of all the one that writes, which logs when the database fails – on the same full disk perhaps."""
+    out = kind()
+    configure(LogSettings(format="json"), Secrets(), stream=out)
+    if kind is io.StringIO:
+        out.close()
+    structlog.get_logger("bot.test").error("said to nobody")
+
+    def break_the_batch(connection: Connection) -> None:
+        connection.connection.dbapi_connection.close()  # type: ignore[union-attr]
+        connection.execute(text("SELECT 1"))
+
+    async with asyncio.timeout(10):
+        with pytest.raises(Exception, match=r"(?i)closed"):
+            await store.write(break_the_batch)
+        assert await store.write(lambda connection: 7) == 7
+
+
+def test_lines_of_several_threads_do_not_mingle(tmp_path: Path) -> None:
+    path, words = tmp_path / "log", "毛豆" * 6_000
+    with path.open("w", encoding="utf-8") as out:
+        configure(LogSettings(format="json"), Secrets(), stream=out)
+
+        def write(thread: int) -> None:
+            log = structlog.get_logger("bot.test")
+            for number in range(50):
+                log.info("line", thread=thread, number=number, words=words)
+                logging.getLogger("library").warning("theirs %s", words)
+
+        threads = [threading.Thread(target=write, args=(each,)) for each in range(4)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    written = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert len(written) == 2 * 4 * 50
+    ours = [(line["thread"], line["number"]) for line in written if line["event"] == "line"]
+    assert sorted(ours) == [(thread, number) for thread in range(4) for number in range(50)]
+
+
+async def test_the_lines_of_a_delivery_name_the_event_that_it_answers(store: Store, clock: ManualClock) -> None:
+    """The queue goes on from one event's delivery to the next one's, beside the tasks that planned them."""
+    stream = io.StringIO()
+    configure(LogSettings(format="json"), Secrets(), stream=stream)
+    async with Bot(store, clock) as bot:
+        room = bot.room()
+
+        def at_first(delivery: Delivery) -> None:
+            if [each.key for each in bot.platform.attempts].count(delivery.key) == 1:
+                raise TryLater(0.1, "busy")
+
+        bot.platform.on_send = at_first
+        for id in ("m1", "m2"):
+            await bot.core.inbox.accept(Said(room.message("@毛豆 在吗", id=id)))
+        await advance_until(clock, lambda: len(room.shown) == 2)
+        await bot.core.idle()
+        ids = [(await room.decision(id)).id for id in ("m1", "m2")]
+    retried = [line for line in lines(stream) if line["event"] == "outbox.retry"]
+    assert [line["event_id"] for line in retried] == ids
+    assert {line["room"] for line in retried} == {room.room.key}

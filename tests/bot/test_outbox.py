@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -235,3 +237,55 @@ async def test_a_stream_that_outgrows_its_message_goes_on_in_the_next(store: Sto
         whole = "".join(bot.room().shown)
         assert all(len(text) <= 60 for each in platform.shown.values() for text in each.texts)
         assert [whole.count(f"number {number} ") for number in range(8)] == [1] * 8
+
+
+class Held(PaperPlatform):
+    """Keeps each send until it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def send(self, delivery: Delivery) -> str:
+        await self.go.wait()
+        return await super().send(delivery)
+
+
+async def test_what_leaves_while_its_event_is_decided_again_leaves_once(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = Held()
+    async with Bot(store, clock, platform=platform) as bot:
+        room, outbox = bot.room(), bot.core.outbox
+        await bot.core.inbox.accept(Said(room.message("@毛豆 在吗", id="m1")))
+        await until(outbox.waiting)
+        row, read = await room.decision("m1"), store.read
+
+        async def slow(query: Any) -> Any:
+            found = await read(query)
+            platform.go.set()
+            await outbox.idle()  # what was found planned has left, and is marked
+            return found
+
+        monkeypatch.setattr(store, "read", slow)
+        again = Entry(row.id, Said(room.message("@毛豆 在吗", id="m1")), clock.now())
+        assert not await outbox.decide(again, Decision(Outcome.ANSWERED, Reason.FROM_DOCUMENTS), [Content("again")])
+        monkeypatch.setattr(store, "read", read)
+        await bot.core.idle()
+        assert len(platform.attempts) == 1
+
+
+async def test_what_is_committed_after_the_end_waits_for_the_next_life(store: Store, clock: ManualClock) -> None:
+    go = threading.Event()
+    platform = PaperPlatform()
+    async with Bot(store, clock, platform=platform) as bot:
+        room = bot.room()
+        store.submit(lambda connection: go.wait(5))
+        posting = asyncio.create_task(bot.core.outbox.post("digest:1", room.room, [Content("news")]))
+        await asyncio.sleep(0)
+        await bot.core.close(0)
+        go.set()
+        assert await posting
+        assert not bot.core.outbox.busy()
+    assert platform.attempts == []
+    assert await states(store) == ["planned"]
