@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from maodou import kb_evaluate, kb_examples
+from maodou import kb_cases, kb_evaluate, kb_examples, kb_sources
 
 if TYPE_CHECKING:
     from bot.store import Store
@@ -24,6 +24,9 @@ app = typer.Typer(help="Knowledge bases: add, list, remove documents; ask them."
 
 app.add_typer(kb_examples.app, name="examples")
 app.command()(kb_evaluate.evaluate)
+app.command()(kb_cases.cases)
+app.command()(kb_sources.sources)
+app.command()(kb_sources.sync)
 
 KbOption = Annotated[str, typer.Option("--kb", help="The knowledge base.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON, for programs.")]
@@ -33,14 +36,27 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON, for 
 def add(
     context: typer.Context,
     path: Annotated[
-        Path, typer.Argument(help="A folder or a file: Markdown, text, HTML, PDF, Word, question-answer pairs.")
+        str,
+        typer.Argument(
+            help="A folder or a file: Markdown, text, HTML, PDF, Word, question-answer pairs. Or a Git repository: "
+            "https://…, or a path that ends in .git."
+        ),
     ],
     kb: KbOption = "default",
+    every: Annotated[
+        str | None,
+        typer.Option("--every", help="Keep it in step: 6h, 1d; 0 for never. Repositories: daily.", show_default=False),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring a knowledge base in step with a folder: new, changed and removed files."""
+    """Bring a knowledge base in step with a folder or a repository: new, changed and removed files."""
+    from rag.git import is_repository
+
     with library(context) as (shelf, settings), progress(as_json) as show:
-        report = shelf.add(path, kb, show)
+        if every is not None or is_repository(path):
+            report = kb_sources.kept(shelf, kb, path, every)
+        else:
+            report = shelf.add(Path(path), kb, show)
     if as_json:
         told = {"base": report.base, **_counts(report), "refused": report.refused, "data_dir": str(settings.data_dir)}
         typer.echo(json.dumps(told, ensure_ascii=False))
@@ -101,7 +117,8 @@ def list_(
 def remove(
     context: typer.Context,
     source: Annotated[
-        str | None, typer.Argument(help="A file or folder, as `kb list` shows it; without it, the whole base.")
+        str | None,
+        typer.Argument(help="A file or folder, as `kb list` shows it, or a source; without it, the whole base."),
     ] = None,
     kb: Annotated[str, typer.Option("--kb", help="The knowledge base.")] = "",
     as_json: JsonOption = False,
@@ -112,7 +129,8 @@ def remove(
     if not kb:
         raise UsageError("Say which knowledge base: maodou kb remove [SOURCE] --kb NAME.")
     with library(context) as (shelf, _):
-        removed = shelf.remove(kb, source)
+        taken = None if source is None else kb_sources.removed(shelf, kb, source)
+        removed = shelf.remove(kb, source) if taken is None else taken
     typer.echo(json.dumps({"removed": removed}) if as_json else f"{kb}: {removed} documents taken out.")
 
 

@@ -1,24 +1,30 @@
-"""``/kb``: what members can say to the knowledge bases. Members see those of their room; the operator changes them."""
+"""``/kb``: what members can say to the knowledge bases. Members see those of their room and give documents, which
+moderators approve (:mod:`rag.upload_commands`); the operator takes in folders of the machine."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from bot import audit
-from bot.commands import Argument, BadArguments, Call, Command, Done
+from bot.commands import OPEN_QUOTE, TOO_MANY, Argument, BadArguments, Call, Command, Done, both
 from bot.errors import UsageError
 from bot.event import Role
 from bot.room_settings import KNOWLEDGE, one_line
 from bot.scopes import GLOBAL
 from bot.store import Operation
 from bot.texts import Text
+from bot.words import Words
+from rag.git import is_repository
 from rag.library import Base, Library, SyncReport
 from rag.readers import REFUSALS, Refusal
+from rag.sources import Source, Sources
+from rag.upload_commands import UploadCommands
 
 SHOWN_REFUSALS = 5
 
@@ -30,9 +36,15 @@ LIST_ABOUT = Text(zh="这里能读哪些知识库", en="the knowledge bases that
 STATUS_ABOUT = Text(
     zh="一个知识库里有什么，哪些文件没有收下、为什么", en="what is in a base, and what was not taken in"
 )
-ADD_ABOUT = Text(zh="把机器上的文件夹或文件收进知识库", en="take in a folder or file of this machine")
+ADD_ABOUT = Text(
+    zh="提交一份文档：附上文件、回复带文件的消息，或写上文字；协管员确认后生效",
+    en="give a document: attach it, reply to a file, or write a text; a moderator approves it",
+)
 REMOVE_ABOUT = Text(zh="从知识库取出文档，或整个知识库", en="take documents out, or a whole base")
-PATH_ABOUT = Text(zh="机器上的路径", en="a path on the machine that I run on")
+WHAT_ABOUT = Text(
+    zh="要添加的文字；运营者也可以写机器上的路径和知识库的名字",
+    en="a text; for the operator also a path on the machine, and a base",
+)
 BASE_ABOUT = Text(zh="知识库的名字", en="the base's name")
 SOURCE_ABOUT = Text(zh="文件或文件夹；不写就是整个知识库", en="a file or folder; left out: the whole base")
 
@@ -60,16 +72,29 @@ READ_IT = Text(
 NO_VECTORS = Text(zh="向量没有全部算好：{why}", en="Not all vectors could be made: {why}")
 REMOVED = Text(zh="`{base}`：取出 {count} 份文档。", en="`{base}`: {count} documents taken out.")
 FAILED = Text(zh="没有做成：{why}", en="That did not work: {why}")
+WILL_COME = Text(
+    zh="`{base}` 会跟着 `{address}` 更新，几分钟内开始；`/kb status` 看进度。",
+    en="`{base}` follows `{address}` from now on, within minutes; `/kb status` tells how far it is.",
+)
+SOURCE_LINE = Text(zh="  - 来源 `{address}`：{told}", en="  - source `{address}`: {told}")
+SOURCE_FAILED = Text(zh="  - 来源 `{address}` 没有成功：{told}", en="  - source `{address}` failed: {told}")
+AT_WORK = Text(
+    zh="  - 来源 `{address}`：正在读，{done} / {total}", en="  - source `{address}`: at work, {done} of {total}"
+)
 NO_BASE = Text(
     zh="这里没有叫 `{base}` 的知识库。`/kb list` 列出有哪些。", en="There is no base `{base}` here. See `/kb list`."
 )
 
 
 class KnowledgeCommands:
-    """``command`` is the family ``/kb``, for the registry."""
+    """``command`` is the family ``/kb``, for the registry. ``also``: what other modules of this folder put under it."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(
+        self, library: Library, uploads: UploadCommands, sources: Sources, also: Sequence[Command] = ()
+    ) -> None:
         self._library = library
+        self._sources = sources
+        self._uploads = uploads
         base = Argument("base", BASE_ABOUT, required=False)
         self.command = Command(
             "kb",
@@ -81,8 +106,7 @@ class KnowledgeCommands:
                     "add",
                     ADD_ABOUT,
                     self.add,
-                    role=Role.OPERATOR,
-                    arguments=(Argument("path", PATH_ABOUT), base),
+                    arguments=(Argument("what", WHAT_ABOUT, required=False, rest=True),),
                     aliases=("添加",),
                 ),
                 Command(
@@ -93,6 +117,8 @@ class KnowledgeCommands:
                     arguments=(Argument("base", BASE_ABOUT), Argument("source", SOURCE_ABOUT, required=False)),
                     aliases=("取出",),
                 ),
+                *uploads.family,
+                *also,
             ),
             aliases=("知识库",),
         )
@@ -117,13 +143,29 @@ class KnowledgeCommands:
             documents = await asyncio.to_thread(self._library.list, base.name)
             refused = [(document.source, Refusal(document.reason)) for document in documents if document.reason]
             lines += _refusals(call, refused)
+            lines += [_source(call, each) for each in await asyncio.to_thread(self._sources.all, base.name)]
         return Done("\n".join(lines))
 
     async def add(self, call: Call) -> Done:
+        """A document from a member, or with one line of the operator's a path of the machine."""
+        what = call.arguments.get("what", "")
+        files = await self._uploads.files(call)
+        if call.role >= Role.OPERATOR and not files and what and "\n" not in what:
+            return await self._sync(call, what)
+        return await self._uploads.offer(call, what, files)
+
+    async def _sync(self, call: Call, what: str) -> Done:
         """The sync ends after the batch at hand when the work on the command is stopped."""
         reads = call.values[KNOWLEDGE]
-        base = call.arguments.get("base") or (reads[0] if reads else "default")
-        path = call.arguments["path"]
+        words = Words(what)
+        try:
+            path, base = words.next() or "", words.next() or (reads[0] if reads else "default")
+        except ValueError:
+            raise BadArguments(OPEN_QUOTE, usage="/kb add <path> [base]") from None
+        if left := words.rest():
+            raise BadArguments(both(TOO_MANY, word=one_line(left), usage="/kb add <path> [base]"))
+        if is_repository(path):
+            return await self._kept(call, path, base)
         stopped = threading.Event()
         try:
             report = await asyncio.to_thread(self._add, path, base, stopped)
@@ -132,6 +174,15 @@ class KnowledgeCommands:
         finally:
             stopped.set()
         return Done(_told(call, report, reads), write=_noted(call, "kb.add", {"base": base, "path": path}))
+
+    async def _kept(self, call: Call, address: str, base: str) -> Done:
+        """A repository may take minutes: it comes beside the rooms, and ``/kb status`` tells how far it is."""
+        try:
+            await asyncio.to_thread(self._sources.add, base, address)
+        except UsageError as error:
+            raise BadArguments(FAILED, why=str(error)) from error
+        text = WILL_COME.in_language(call.language, address=one_line(address, 120), base=base)
+        return Done(text, write=_noted(call, "kb.add", {"base": base, "path": address}))
 
     def _add(self, path: str, base: str, stopped: threading.Event) -> SyncReport:
         return self._library.add(Path(path).expanduser(), base, cancel=stopped)
@@ -160,6 +211,14 @@ def _line(call: Call, base: Base) -> str:
     if base.name not in call.values[KNOWLEDGE]:
         said += NOT_READ_HERE.in_language(call.language)
     return said
+
+
+def _source(call: Call, source: Source) -> str:
+    address = one_line(source.address, 120)
+    if source.began_at is not None:
+        return AT_WORK.in_language(call.language, address=address, done=source.done, total=source.total)
+    text = SOURCE_FAILED if source.failed else SOURCE_LINE
+    return text.in_language(call.language, address=address, told=source.told or "–")
 
 
 def _refusals(call: Call, refused: list[tuple[str, Refusal]]) -> list[str]:

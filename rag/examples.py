@@ -11,13 +11,16 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
 from bot.errors import UsageError
+from bot.retention import Eraser
 from bot.store import Store
+from bot.texts import Text
 from rag.tables import bases, examples
 from search.normalise import folded, visible
 
@@ -29,9 +32,14 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Example:
+    """``by``: who gave it; ``author``: whose message it was, by key; empty where that is not known. ``weight``: less
+    than 1 for what reactions suggested."""
+
     text: str
     good: bool
     by: str = ""
+    author: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +72,21 @@ class Examples:
         for example in given:
             text = visible(example.text).strip()[:MAX_CHARS]
             if text:
-                rows[_digest(text)] = Example(text, example.good, example.by)
+                rows[_digest(text)] = replace(example, text=text)
 
         def write(connection: Connection) -> Added:
             base_id = _base_id(connection, base)
-            query = select(examples.c.digest, examples.c.good).where(examples.c.base_id == base_id)
-            known = {row.digest: row.good for row in connection.execute(query)}
-            fresh = {digest: row for digest, row in rows.items() if known.get(digest) is not row.good}
+            columns = (examples.c.digest, examples.c.good, examples.c.weight)
+            query = select(*columns).where(examples.c.base_id == base_id)
+            known = {row.digest: row for row in connection.execute(query)}
+            fresh = {digest: row for digest, row in rows.items() if _says_more(row, known.get(digest))}
             # A changed example gets a new id, so that the newest id tells of every change.
             changed = [digest for digest in fresh if digest in known]
             for start in range(0, len(changed), _BATCH):
                 part = changed[start : start + _BATCH]
                 connection.execute(delete(examples).where(examples.c.base_id == base_id, examples.c.digest.in_(part)))
             now = time.time()
-            values = [
-                {"base_id": base_id, "digest": digest, "text": row.text, "good": row.good, "by": row.by, "at": now}
-                for digest, row in fresh.items()
-            ]
+            values = [{"base_id": base_id, "digest": digest, "at": now, **asdict(row)} for digest, row in fresh.items()]
             if values:
                 connection.execute(insert(examples), values)
             return Added(len(fresh) - len(changed), len(changed), len(rows) - len(fresh))
@@ -101,17 +107,14 @@ class Examples:
 
     def of(self, names: Sequence[str]) -> list[Example]:
         """The examples of these bases in the order they came; a message of several bases once, good if any says so."""
-        query = (
-            select(examples.c.digest, examples.c.text, examples.c.good, examples.c.by)
-            .join(bases)
-            .where(bases.c.name.in_(list(names)))
-            .order_by(examples.c.id)
-        )
+        query = select(examples).join(bases).where(bases.c.name.in_(list(names))).order_by(examples.c.id)
         rows = self.store.read_now(lambda connection: connection.execute(query).all())
         merged: dict[str, Example] = {}
         for row in rows:
             before = merged.get(row.digest)
-            merged[row.digest] = Example(row.text, row.good or (before is not None and before.good), row.by)
+            good = row.good or (before is not None and before.good)
+            weight = row.weight if before is None else max(row.weight, before.weight)
+            merged[row.digest] = Example(row.text, good, row.by, row.author, weight)
         return list(merged.values())
 
     def counts(self, base: str) -> Counts:
@@ -124,6 +127,21 @@ class Examples:
             return Counts(found.get(True, 0), found.get(False, 0))
 
         return self.store.read_now(read)
+
+
+def _says_more(example: Example, known: Any) -> bool:
+    """Whether it is not known, or known otherwise: a reaction changes nothing that somebody said in words."""
+    if known is None or example.weight > known.weight:
+        return True
+    return bool(known.good is not example.good and example.weight >= known.weight)
+
+
+def _forget_member(connection: Connection, member: str) -> int:
+    return connection.execute(delete(examples).where(examples.c.author == member)).rowcount
+
+
+EXAMPLES = Eraser(Text(zh="给闸门的例子", en="examples for the gate"), of_member=_forget_member)
+"""For ``/forget me``: what was made of a member's own messages; what an operator imported has no author."""
 
 
 def _base_id(connection: Connection, name: str) -> int:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bot.ports import Citation, Judgement, Passage, Question, Sentence
 from bot.texts import Text
 from rag.blocks import Kind, Piece, pieces
-from rag.completion import whole
+from rag.completion import Complete, whole
 from rag.gate.background import chance
 from rag.gate.forms import form_of
-from search.tokenise import tokens
+from rag.showing import hosts, links, without_mentions
+from search.tokenise import content, tokens
 
 MAX_CHARS = 600
 """Of an answer, normally: a single table row or fence may be longer."""
@@ -27,8 +29,17 @@ MAX_PIECE_CHARS = 1_200
 """A longer piece (a long listing) is not shown."""
 MAX_SECOND_CHARS = 240
 
+MAX_TABLE_CHARS = 1_000
+"""Of a run with rows of a table: a reader's eye passes over rows faster than over sentences."""
+ROW_SHARE = 1 / 3
+"""What a row's length counts, against that of a sentence."""
+
 HEADING_SHARE = 0.6
 """What a word in the heading counts, against one in the piece itself."""
+TITLE_SHARE = 0.95
+"""The same, where the nearest heading holds most of what is asked: what stands under it need not say it again, and a
+table seldom does."""
+MOST = 0.6
 RANK_SHARE = 0.8
 """What the next passage in rank counts, against the one before."""
 SECOND_SHARE = 0.6
@@ -48,13 +59,20 @@ class _Run:
 
 
 class ExtractiveAnswerer:
-    """An :class:`bot.ports.Answerer` that needs nothing but the passages."""
+    """An :class:`bot.ports.Answerer` that needs nothing but the passages. ``complete``: makes follow-ups whole."""
+
+    def __init__(self, complete: Complete = whole) -> None:
+        self._complete = complete
 
     async def answer(self, question: Question, judgement: Judgement) -> AsyncIterator[Sentence]:
         """Pieces of the passages with their citations, best passage first; nothing when no piece answers."""
-        text = await whole(question)
+        text = await self._complete(question)
+        theirs = {passage.text for passage in judgement.passages if passage.added_by}
         for sentence in await asyncio.to_thread(extract, text, judgement.passages, question.language):
-            yield sentence
+            if not any(citation.text in theirs for citation in sentence.citations):
+                yield sentence
+            elif not links(sentence.text) and not hosts(sentence.text):  # what a member gave leads nowhere
+                yield replace(sentence, text=without_mentions(sentence.text))
 
 
 def extract(question: str, passages: Sequence[Passage], language: str) -> list[Sentence]:
@@ -88,12 +106,13 @@ def extract(question: str, passages: Sequence[Passage], language: str) -> list[S
 
 @dataclass(frozen=True, slots=True)
 class _Scored:
-    """A passage cut to pieces, with the words of each and of its heading."""
+    """A passage cut to pieces, with the words of each, of all its headings, and of the nearest."""
 
     text: str
     pieces: list[Piece]
     words: list[frozenset[str]]
     heading: frozenset[str]
+    title: frozenset[str]
 
     @classmethod
     def of(cls, passage: Passage) -> _Scored:
@@ -107,19 +126,30 @@ class _Scored:
             else:
                 cut.append(replace(piece, section=piece.section + breaks))
         words = [frozenset(tokens(passage.text[piece.start : piece.end])) for piece in cut]
-        return cls(passage.text, cut, words, frozenset(tokens(f"{passage.heading} {passage.source}")))
+        title = passage.heading.rpartition(" › ")[2]
+        heading = frozenset(tokens(f"{passage.heading} {passage.source}"))
+        return cls(passage.text, cut, words, heading, frozenset(tokens(title)))
+
+
+_COMES = re.compile(
+    r"如下(?:表|图)?(?:所示|所列)?[。.]?$|(?:见|如)下表[。.]?|(?:following|below)(?:\s+table)?\.?$|table\s+below\b",
+    re.IGNORECASE,
+)
 
 
 def _announces(text: str, piece: Piece) -> bool:
-    """Whether a piece ends in a colon."""
-    return piece.kind is not Kind.CODE and text[piece.start : piece.end].rstrip("*_ ").endswith((":", "："))
+    """Whether a piece ends in a colon, or says that a table or a list comes."""
+    if piece.kind in (Kind.CODE, Kind.ROW):
+        return False
+    said = text[piece.start : piece.end].rstrip("*_ ")
+    return said.endswith((":", "：")) or _COMES.search(said) is not None
 
 
 def _weights(question: str, scored: Sequence[_Scored]) -> dict[str, float]:
     """What each word of the question counts: rare in general, and not in every piece at hand."""
     count = sum(len(each.pieces) for each in scored)
     weights: dict[str, float] = {}
-    for word in dict.fromkeys(tokens(question)):
+    for word in dict.fromkeys(content(question) or tokens(question)):
         holding = sum(word in words for each in scored for words in each.words)
         general = min(1.0, -math.log(chance(word)) / 6)
         weights[word] = general * math.log1p((count + 1) / (holding + 1))
@@ -130,29 +160,33 @@ def _runs(
     number: int, scored: _Scored, weights: dict[str, float], seeks_way: bool, rank_share: float
 ) -> Iterator[_Run]:
     """Every run of neighbouring pieces under one heading that fits, with its score; none that holds no word."""
+    titled = sum(weight for word, weight in weights.items() if word in scored.title)
+    share = TITLE_SHARE if titled >= MOST * sum(weights.values()) else HEADING_SHARE
     for first, piece in enumerate(scored.pieces):
         held: set[str] = set()
-        code = False
+        code, rows = False, 0
         for last in range(first, len(scored.pieces)):
             following = scored.pieces[last]
             chars = following.end - piece.start
-            if following.section != piece.section or (chars > MAX_CHARS and last > first):
+            rows += following.end - following.start if following.kind is Kind.ROW else 0
+            most = MAX_TABLE_CHARS if rows else MAX_CHARS
+            if following.section != piece.section or (chars > most and last > first):
                 break
             held |= scored.words[last] & weights.keys()
             code = code or following.kind is Kind.CODE
             own = sum(weights[word] for word in held)
-            under = HEADING_SHARE * sum(
+            under = share * sum(
                 weight for word, weight in weights.items() if word in scored.heading and word not in held
             )
             if own + under <= 0:
                 continue
             early = 1 / (1 + 0.15 * first)
             score = (own + under * early) * (1.15 if code and seeks_way else 1.0)
-            score *= rank_share * _length_share(chars) * _shape_share(scored, first, last)
+            score *= rank_share * _length_share(chars - (1 - ROW_SHARE) * rows) * _shape_share(scored, first, last)
             yield _Run(number, first, last, score)
 
 
-def _length_share(chars: int) -> float:
+def _length_share(chars: float) -> float:
     """Crumbs say too little, and long runs bury what was asked."""
     return min(1.0, 0.6 + chars / 150) / (1 + max(0, chars - 200) / 1_200)
 
@@ -170,7 +204,11 @@ def _shape_share(scored: _Scored, first: int, last: int) -> float:
     following = scored.pieces[last + 1] if last + 1 < len(scored.pieces) else None
     if following is not None and following.block == scored.pieces[last].block and following.kind is Kind.ITEM:
         share *= 0.8 if scored.pieces[first].block != following.block else 0.95
+    if following is not None and following.block == scored.pieces[last].block and following.kind is Kind.ROW:
+        share *= 0.9
     code_follows = following is not None and following.kind is Kind.CODE and scored.pieces[last].kind is not Kind.CODE
+    if following is not None and following.kind is Kind.ROW and scored.pieces[last].kind is Kind.SENTENCE:
+        share *= 0.7  # a table says more than the words above it
     if _announces(scored.text, scored.pieces[last]) or (
         code_follows and following is not None and following.section == opening.section
     ):

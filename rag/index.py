@@ -8,9 +8,6 @@ of another database only costs the time to make it again.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-import zipfile
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +21,7 @@ import numpy.typing as npt
 import structlog
 from sqlalchemy import Connection, select
 
+from rag import index_file
 from rag.lsa import Lsa
 from rag.meanings import Meanings, fitted, stored
 from rag.settings import LsaEmbedding
@@ -31,10 +29,11 @@ from rag.tables import bases, chunks, documents
 from search import bm25, near_duplicates, tokenise
 from search.bm25 import Postings, WordIndex
 from search.vectors import VectorIndex
+from search.vocabulary import StoredVocabulary
 
 log = structlog.get_logger(__name__)
 
-VERSION = 2
+VERSION = 3
 """Of the file's layout and of the weights below: an index of another version is made anew."""
 
 BODY_WEIGHT = 1.0
@@ -50,7 +49,8 @@ _READ_DOCUMENTS = 256
 class BaseIndex:
     """``chunk_ids``, ``document_ids``, ``prints``: of each chunk, by its number in ``words``; shape (chunks,).
     ``order``: the numbers in the order of their chunk ids. ``versions``: of each document, the hash it was indexed
-    with. ``recipe`` names all that the tokens and vectors rest on."""
+    with; ``givers``: of the documents that members gave, whose each is. ``recipe`` names all that the tokens and
+    vectors rest on."""
 
     name: str
     recipe: str
@@ -59,6 +59,7 @@ class BaseIndex:
     document_ids: npt.NDArray[np.int64]
     prints: npt.NDArray[np.uint64]
     versions: Mapping[int, str]
+    givers: Mapping[int, str]
     words: WordIndex
     meanings: Meanings | None
     order: npt.NDArray[np.int64]
@@ -73,7 +74,7 @@ class BaseIndex:
         none, nothing = np.zeros(0, np.int32), np.zeros(0, np.int64)
         postings = Postings.of(none, none, np.zeros(0, np.float32), 0, 0)
         prints = np.zeros(0, np.uint64)
-        return cls(name, recipe, -1, nothing, nothing, prints, {}, WordIndex(postings, {}), None, nothing)
+        return cls(name, recipe, -1, nothing, nothing, prints, {}, {}, WordIndex(postings, {}), None, nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,14 @@ def refreshed(
     """
     if old is None or old.recipe != base.recipe:
         old = BaseIndex.empty(base.name, base.recipe)
-    query = select(documents.c.id, documents.c.hash).where(documents.c.base_id == base.id, documents.c.chunks > 0)
-    versions = {row.id: row.hash for row in connection.execute(query)}
+    columns = documents.c
+    rows = connection.execute(
+        select(columns.id, columns.hash, columns.added_by).where(columns.base_id == base.id, columns.chunks > 0)
+    ).all()
+    versions = {row.id: row.hash for row in rows}
+    givers = {row.id: row.added_by for row in rows if row.added_by}
+    if old.watermark == base.watermark and versions == old.versions:
+        return replace(old, givers=givers)  # as it was saved, with its vectors
     stale = [number for number, version in old.versions.items() if versions.get(number) != version]
     fresh = [number for number, version in versions.items() if old.versions.get(number) != version]
     if stale or fresh:
@@ -115,7 +122,7 @@ def refreshed(
         meanings = fitted(lsa, old.words, old.chunk_ids, old.meanings)
     elif model is not None:
         meanings = stored(connection, model, old.chunk_ids, old.meanings)
-    return replace(old, name=base.name, watermark=base.watermark, versions=versions, meanings=meanings)
+    return replace(old, name=base.name, watermark=base.watermark, versions=versions, givers=givers, meanings=meanings)
 
 
 def _reworded(connection: Connection, old: BaseIndex, stale: Sequence[int], fresh: Sequence[int]) -> BaseIndex:
@@ -215,16 +222,21 @@ class _Added:
 
 def save(index: BaseIndex, path: Path) -> None:
     """Write the snapshot to ``path``, whole or not at all. Raises ``OSError``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     postings = index.words.postings
-    arrays: dict[str, Any] = {
-        "head": _bytes(json.dumps({"name": index.name, "recipe": index.recipe, "watermark": index.watermark})),
+    vocabulary = StoredVocabulary.of(index.words.vocabulary)
+    arrays: dict[str, npt.NDArray[Any]] = {
         "chunk_ids": index.chunk_ids,
         "document_ids": index.document_ids,
         "prints": index.prints,
+        "order": index.order,
         "version_ids": np.array(list(index.versions), np.int64),
         "versions": _bytes("\n".join(index.versions.values())),
-        "vocabulary": _bytes("\n".join(index.words.vocabulary)),
+        "giver_ids": np.array(list(index.givers), np.int64),
+        "givers": _bytes("\n".join(index.givers.values())),
+        "tokens": vocabulary.text,
+        "token_ends": vocabulary.ends,
+        "token_hashes": vocabulary.hashes,
+        "token_numbers": vocabulary.numbers,
         "counts": postings.counts,
         "impacts": index.words.impacts,
         "chunks": postings.chunks,
@@ -236,45 +248,37 @@ def save(index: BaseIndex, path: Path) -> None:
         if index.meanings.lsa is not None:
             lsa = index.meanings.lsa
             arrays |= {"lsa_components": lsa.components, "lsa_rows": lsa.rows, "lsa_chunks": np.array([lsa.chunks])}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    head = {"name": index.name, "recipe": index.recipe, "watermark": index.watermark}
+    index_file.write(path, head, arrays)
 
 
 def load(path: Path, recipe: str) -> BaseIndex | None:
     """The snapshot at ``path``, or None when there is none of this recipe that can be read."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            head = json.loads(_text(arrays["head"]))
-            if head["recipe"] != recipe:
-                return None
-            vocabulary = _text(arrays["vocabulary"])
-            versions = _text(arrays["versions"])
-            words = WordIndex(
-                Postings(arrays["counts"], arrays["chunks"], arrays["starts"], arrays["lengths"]),
-                _numbered(vocabulary.split("\n")) if vocabulary else {},
-                impacts=arrays["impacts"],
-            )
-            return BaseIndex(
-                head["name"],
-                head["recipe"],
-                head["watermark"],
-                arrays["chunk_ids"],
-                arrays["document_ids"],
-                arrays["prints"],
-                dict(zip(arrays["version_ids"].tolist(), versions.split("\n"), strict=True)) if versions else {},
-                words,
-                _meanings(arrays),
-                np.argsort(arrays["chunk_ids"]),
-            )
+        head, arrays = index_file.read(path)
+        if head["recipe"] != recipe:
+            return None
+        words = WordIndex(
+            Postings(arrays["counts"], arrays["chunks"], arrays["starts"], arrays["lengths"]),
+            StoredVocabulary(arrays["tokens"], arrays["token_ends"], arrays["token_hashes"], arrays["token_numbers"]),
+            impacts=arrays["impacts"],
+        )
+        return BaseIndex(
+            head["name"],
+            head["recipe"],
+            head["watermark"],
+            arrays["chunk_ids"],
+            arrays["document_ids"],
+            arrays["prints"],
+            _by_document(arrays["version_ids"], arrays["versions"]),
+            _by_document(arrays["giver_ids"], arrays["givers"]),
+            words,
+            _meanings(arrays),
+            arrays["order"],
+        )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:  # RuntimeError: faiss
         log.warning("index.cache_unreadable", path=str(path), error=str(error))
         return None
 
@@ -285,16 +289,13 @@ def _meanings(arrays: Mapping[str, Any]) -> Meanings | None:
     lsa = None
     if "lsa_rows" in arrays:
         lsa = Lsa(arrays["lsa_components"], arrays["lsa_rows"], int(arrays["lsa_chunks"][0]))
-    return Meanings(VectorIndex.from_bytes(arrays["vectors"]), lsa)
+    return Meanings(VectorIndex.over(arrays["vectors"]), lsa)
 
 
-def _numbered(tokens: Sequence[str]) -> dict[str, int]:
-    return dict(zip(tokens, range(len(tokens)), strict=True))
+def _by_document(ids: npt.NDArray[np.int64], values: npt.NDArray[np.uint8]) -> dict[int, str]:
+    told = values.tobytes().decode("utf-8", "surrogatepass")
+    return dict(zip(ids.tolist(), told.split("\n"), strict=True)) if len(ids) else {}
 
 
 def _bytes(text: str) -> npt.NDArray[np.uint8]:
     return np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
-
-
-def _text(data: npt.NDArray[np.uint8]) -> str:
-    return data.tobytes().decode("utf-8", "surrogatepass")

@@ -23,6 +23,9 @@ from rag.settings import KnowledgeSettings, LsaEmbedding
 
 log = structlog.get_logger(__name__)
 
+UNFINISHED_S = 3_600.0
+"""A file that has been written to for longer was left by a process that died."""
+
 
 class Indexes:
     """Open with :meth:`open`, keep fresh with :meth:`start`, end with :meth:`close`. ``folder``: of the cache files,
@@ -83,14 +86,29 @@ class Indexes:
                 now[row.name] = self._refresh(row, self._load(row) if old is None and load else old)
                 changed = True
             self._current = now
+            if changed or load:
+                self._sweep({row.id for row in rows})
             return changed
+
+    def _sweep(self, ids: set[int]) -> None:
+        """Delete the files of bases that are gone, with their words, and what a crash left half-written."""
+        if self.folder is None or not self.folder.is_dir():
+            return
+        for path in self.folder.iterdir():
+            number = path.name.partition(".")[0]
+            gone = path.suffix == ".index" and number.isdecimal() and int(number) not in ids
+            try:
+                if gone or (path.suffix == ".new" and path.stat().st_mtime < time.time() - UNFINISHED_S):
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("indexes.not_deleted", path=str(path), error=str(error))
 
     def _model(self) -> str:
         """What the vectors are made with, for the recipe."""
         return self.settings.embedding.model_dump_json() if self.embedder is None else self.embedder.key
 
     def _path(self, row: BaseRow) -> Path | None:
-        return None if self.folder is None else self.folder / f"{row.id}.npz"
+        return None if self.folder is None else self.folder / f"{row.id}.index"
 
     def _load(self, row: BaseRow) -> BaseIndex | None:
         path = self._path(row)

@@ -17,10 +17,10 @@ from pathlib import Path
 from threading import Event as Flag
 
 import structlog
-from sqlalchemy import delete, func, select
+from sqlalchemy import Connection, delete, func, select, update
 
 from bot.errors import ModelError, UsageError
-from bot.store import Store
+from bot.store import Operation, Store
 from rag import readers, split
 from rag.embed import embed
 from rag.embedding import Embedder, embedder_of
@@ -82,6 +82,13 @@ class Document:
     chunks: int
     bytes: int
     changed_at: float
+    added_by: str = ""
+    """The member who gave it, by key; empty: an operator did."""
+
+    @property
+    def trust(self) -> str:
+        """``operator``, or ``member``: what a member gave never stands in the way of what an operator did."""
+        return "member" if self.added_by else "operator"
 
 
 def check_base_name(name: str) -> None:
@@ -104,8 +111,17 @@ class Library:
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def add(self, path: Path, base: str, progress: Progress | None = None, cancel: Flag | None = None) -> SyncReport:
-        """Bring ``base`` in step with the folder or file ``path``; a base that is not there is made.
+    def add(
+        self,
+        path: Path,
+        base: str,
+        progress: Progress | None = None,
+        cancel: Flag | None = None,
+        *,
+        origin: str | None = None,
+    ) -> SyncReport:
+        """Bring ``base`` in step with the folder or file ``path``; a base that is not there is made. ``origin``: what
+        the documents are told to be from, where that is not the folder itself.
 
         Cancelling ends after the batch at hand: what was committed stays, the rest is for the next sync.
         Raises ``UsageError`` when there is nothing at ``path`` or the base's name is no name.
@@ -120,7 +136,10 @@ class Library:
         report = SyncReport(base)
         found, closed = self._walk(path, report)
         base_id = self._base_id(base)
-        known = self._known(base_id, root)
+        name = readers.storable(str(root) if origin is None else origin)
+        known = self._known(base_id, name)
+        if not known and origin is None and self._moved(base_id, name, {file.source for file in found}):
+            known = self._known(base_id, name)
         batch: list[Read] = []
         for number, file in enumerate(found, start=1):
             if cancel is not None and cancel.is_set():
@@ -130,11 +149,11 @@ class Library:
             if read is not None:
                 batch.append(read)
             if len(batch) >= self.settings.batch_documents:
-                self._write(base_id, root, batch)
+                self._write(base_id, name, batch)
                 batch = []
             if progress is not None:
                 progress(number, len(found), file.source)
-        self._write(base_id, root, batch)
+        self._write(base_id, name, batch)
         if path.is_dir() and not report.cancelled:
             self._prune(base_id, known, {file.source for file in found}, closed, report)
         if self.embedder is not None and not report.cancelled:
@@ -155,6 +174,37 @@ class Library:
         )
         return report
 
+    def put(
+        self,
+        base: str,
+        source: str,
+        data: bytes,
+        *,
+        root: str,
+        added_by: str,
+        together: Operation[object] | None = None,
+    ) -> int:
+        """Take in one document that is no file of ours, ``added_by`` a member; one of the same ``root`` and
+        ``source`` is replaced. ``together``: what else is to be written with it, or not at all: what it raises keeps
+        the document out. Returns its chunks. Raises :class:`rag.readers.Refused` for what cannot be read.
+        """
+        text = readers.text_of(source, data, self.settings.reading)
+        read = Read(source, self._hash(source, data), len(data), None, split.title_of(text), self._split(source, text))
+        base_id = self._base_id(base)
+
+        def write(connection: Connection) -> None:
+            if together is not None:
+                together(connection)
+            write_batch(connection, base_id, root, [read], added_by)
+
+        self.store.write_now(write)
+        if self.embedder is not None:
+            try:
+                embed(self.store, self.settings, self.embedder, base)
+            except ModelError as error:
+                log.warning("library.not_embedded", base=base, error=str(error))
+        return len(read.chunks)
+
     def _base_id(self, name: str) -> int:
         check_base_name(name)
         return self.store.write_now(lambda connection: base_id_of(connection, name))
@@ -172,10 +222,31 @@ class Library:
                 raise UsageError(f"There are more than {self.settings.max_files} files below {path}: max_files.")
         return found, closed
 
-    def _known(self, base_id: int, root: Path) -> dict[str, Known]:
+    def _moved(self, base_id: int, root: str, sources: set[str]) -> bool:
+        """Whether the folder is one of this base's that was moved: then its documents are told to be from here, and
+        do not come in twice. Moved is one that is no longer where it was, and half of whose files are here."""
+        columns = documents.c
+        query = select(columns.root, columns.source).where(columns.base_id == base_id, columns.added_by == "")
+        there: dict[str, set[str]] = {}
+        for row in self.store.read_now(lambda connection: connection.execute(query).all()):
+            there.setdefault(row.root, set()).add(row.source)
+        for old, known in there.items():
+            if not Path(old).is_absolute() or Path(old).exists() or 2 * len(known & sources) < len(known):
+                continue
+            here = (columns.base_id == base_id) & (columns.root == old)
+            self.store.write_now(
+                lambda connection, here=here: connection.execute(  # type: ignore[misc]
+                    update(documents).where(here).values(root=root)
+                )
+            )
+            log.info("library.moved", base_id=base_id, documents=len(known))
+            return True
+        return False
+
+    def _known(self, base_id: int, root: str) -> dict[str, Known]:
         columns = documents.c
         query = select(columns.source, columns.id, columns.hash, columns.status, columns.reason).where(
-            columns.base_id == base_id, columns.root == readers.storable(str(root))
+            columns.base_id == base_id, columns.root == root
         )
         rows = self.store.read_now(lambda connection: connection.execute(query).all())
         return {row.source: Known(row.id, row.hash, row.status, row.reason) for row in rows}
@@ -220,11 +291,9 @@ class Library:
                 made.append(Chunk(piece.heading, body, hashlib.blake2b(seen, digest_size=16).hexdigest()))
         return tuple(made)
 
-    def _write(self, base_id: int, root: Path, batch: Sequence[Read]) -> None:
+    def _write(self, base_id: int, root: str, batch: Sequence[Read]) -> None:
         if batch:
-            self.store.write_now(
-                lambda connection: write_batch(connection, base_id, readers.storable(str(root)), batch)
-            )
+            self.store.write_now(lambda connection: write_batch(connection, base_id, root, batch))
 
     def _prune(
         self, base_id: int, known: dict[str, Known], seen: set[str], closed: list[str], report: SyncReport
@@ -290,6 +359,7 @@ class Library:
                 row.chunks,
                 row.bytes,
                 row.changed_at,
+                row.added_by,
             )
             for row in rows
         ]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bot.errors import UsageError
 from rag.settings import LsaEmbedding
 from search.bm25 import WordIndex
 from search.vectors import Vectors, unit
@@ -36,12 +35,10 @@ class Lsa:
 
     @classmethod
     def fit(cls, words: WordIndex, settings: LsaEmbedding) -> Lsa | None:
-        """None when there is too little text to fit on. Raises ``UsageError`` when scikit-learn is not installed."""
-        try:
-            from scipy.sparse import diags_array  # type: ignore[import-untyped]
-            from sklearn.utils.extmath import randomized_svd
-        except ImportError:
-            raise UsageError("knowledge.embedding: lsa needs an extra: pip install 'maodou[lsa]'.") from None
+        """None when there is too little text to fit on."""
+        from scipy.sparse import diags_array
+        from sklearn.utils.extmath import randomized_svd
+
         frequencies = words.postings.frequencies()
         known = np.flatnonzero(frequencies > 1)  # a token of one chunk alone has no company to learn from
         dimensions = min(settings.dimensions, words.chunks - 1, len(known) - 1)

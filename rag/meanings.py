@@ -93,12 +93,18 @@ def from_bytes(data: bytes) -> npt.NDArray[np.float32]:
 
 
 def question(
-    meanings: Meanings, words: WordIndex, tokens: Sequence[str], vector: npt.NDArray[np.float32] | None, limit: int
+    meanings: Meanings,
+    words: WordIndex,
+    tokens: Sequence[str],
+    vector: npt.NDArray[np.float32] | None,
+    limit: int,
+    allowed: npt.NDArray[np.int64] | None = None,
 ) -> tuple[list[int], list[float]]:
-    """Chunk ids and cosines of the nearest, nearest first. ``vector``: the question's, from a model from outside."""
+    """Chunk ids and cosines of the nearest, nearest first. ``vector``: the question's, from a model from outside.
+    ``allowed``: ids of chunks, when not all may be found."""
     if meanings.lsa is not None:
         vector = meanings.lsa.query(tokens, words.vocabulary)
     if vector is None or vector.shape != (meanings.index.dim,):
         return [], []
-    ids, cosines = meanings.index.search(vector, limit)
+    ids, cosines = meanings.index.search(vector, limit, allowed)
     return ids.tolist(), cosines.tolist()

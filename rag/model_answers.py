@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
@@ -20,8 +19,8 @@ import structlog
 from bot.errors import ModelError
 from bot.ports import Answerer, ChatModel, Citation, Judgement, Passage, Question, Sentence
 from rag.citing import Checked, Checker
-from rag.completion import whole
-from rag.prompt import Prompt, build, capped
+from rag.completion import Complete, whole
+from rag.prompt import Prompt, build, capped, draw
 from rag.showing import hosts, links, without_mentions
 from rag.units import MARK, Unit, UnitKind, Units
 
@@ -41,11 +40,6 @@ _NOT_THERE = re.compile(
     r"\b(?:documents?|documentation|passages?|context|sources?)\b",
     re.IGNORECASE,
 )
-
-
-def draw() -> str:
-    """Eight letters and digits that no document can know."""
-    return secrets.token_hex(4)
 
 
 @dataclass(slots=True)
@@ -68,18 +62,21 @@ class _Work:
 
 class ModelAnswerer:
     """A :class:`bot.ports.Answerer` on a chat model. ``fallback`` answers when the model does not. ``draw``: random
-    letters and digits for each request."""
+    letters and digits for each request. ``complete``: makes follow-ups whole."""
 
-    def __init__(self, model: ChatModel, fallback: Answerer, draw: Callable[[], str] = draw) -> None:
+    def __init__(
+        self, model: ChatModel, fallback: Answerer, draw: Callable[[], str] = draw, complete: Complete = whole
+    ) -> None:
         self._model = model
         self._fallback = fallback
         self._draw = draw
+        self._complete = complete
 
     async def answer(self, question: Question, judgement: Judgement) -> AsyncIterator[Sentence]:
         """Checked sentences with their citations, numbered as they appear. Nothing at all when the model said that
         the passages hold no answer."""
         usable = replace(judgement, passages=capped(question, judgement.passages))
-        text = await whole(question)
+        text = await self._complete(question)
         work = await asyncio.to_thread(self._prepared, text, question.language, usable.passages)
         written = _Written()
         if work is None:

@@ -9,6 +9,7 @@ upon: what a model writes is checked whatever it obeyed (:mod:`rag.citing`).
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -67,6 +68,11 @@ class Prompt:
     @property
     def system(self) -> str:
         return self.messages[0]["content"]
+
+
+def draw() -> str:
+    """Eight letters and digits that no document can know."""
+    return secrets.token_hex(4)
 
 
 def capped(question: Question, passages: Sequence[Passage]) -> tuple[Passage, ...]:
@@ -132,6 +138,16 @@ def _data(asked: str, passages: Sequence[Passage], mark: str) -> str:
         parts += [f"{mark} [{number}] {where}", *_lines(passage.text, mark), ""]
     parts += [f"{mark} ?", *_lines(asked, mark)]
     return "\n".join(parts)
+
+
+def marked(asked: str, passages: Sequence[Passage], mark: str) -> str:
+    """The same data for a question of our own about it (:mod:`rag.judging`)."""
+    return _data(asked, passages, mark)
+
+
+def marked_lines(texts: Sequence[str], mark: str) -> str:
+    """Messages one after the other, each line behind the mark."""
+    return "\n".join(line for text in texts for line in _lines(text, mark))
 
 
 def _lines(text: str, mark: str) -> list[str]:

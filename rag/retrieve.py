@@ -2,12 +2,17 @@
 
 Only the bases that are named can be found: each has an index of its own, and words are weighed by these bases
 alone. The text of a hit comes from SQL, so a passage that was taken out a moment ago is not shown.
+
+What members gave is found beside the operators' documents within limits: one passage of all that one member gave, and
+few of all that members gave, so that many texts of one hand, or of many, are no majority. Where such a passage says
+what an operator's says, the operator's is the one that is found.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +46,7 @@ _TEXTS = (
         chunks.c.text,
         documents.c.source,
         documents.c.title,
+        documents.c.added_by,
     )
     .join(documents)
     .where(chunks.c.id.in_(bindparam("ids", expanding=True)))
@@ -98,14 +104,15 @@ class Retriever:
         current = self.indexes.current
         return Statistics(tuple(current[base] for base in dict.fromkeys(bases) if base in current))
 
-    def search(self, text: str, bases: Sequence[str], limit: int = 5) -> list[Hit]:
+    def search(self, text: str, bases: Sequence[str], limit: int = 5, *, members: bool = True) -> list[Hit]:
         """The ``limit`` best passages for ``text``, best first; only from ``bases``; empty when no word is known.
+        ``members``: False for the operators' documents alone.
 
         Near-identical passages are folded into the best of them, and a document gives at most
         ``passages_per_document``.
         """
         wanted = max(limit * 3, self.settings.recall_floor)
-        found = self._candidates(text[: self.settings.max_query_chars], self.statistics(bases).indexes, wanted)
+        found = self._candidates(text[: self.settings.max_query_chars], self.statistics(bases).indexes, wanted, members)
         fused = fuse(
             {"lexical": found.ranked("lexical", wanted), "vector": found.ranked("vector", wanted)},
             {"lexical": 1.0, "vector": self.settings.embedding.weight},
@@ -114,16 +121,18 @@ class Retriever:
         rows = self._rows([key[1] for key, _ in chosen] + [key[1] for keys in folded.values() for key in keys])
         return [_hit(key, score, found, rows, folded.get(key, [])) for key, score in chosen if key[1] in rows]
 
-    def _candidates(self, text: str, snapshots: Sequence[BaseIndex], wanted: int) -> _Found:
+    def _candidates(self, text: str, snapshots: Sequence[BaseIndex], wanted: int, members: bool) -> _Found:
         found = _Found({"lexical": {}, "vector": {}}, {})
         query = tokens(text)
         vector = self._vector(text) if any(_outside(snapshot) for snapshot in snapshots) else None
         weights = shared_weights([snapshot.words for snapshot in snapshots], query)
         for snapshot, weighted in zip(snapshots, weights, strict=True):
-            numbers, scores = snapshot.words.best(weighted, wanted)
+            allowed = None if members else _operators(snapshot)
+            numbers, scores = snapshot.words.best(weighted, wanted, allowed)
             found.take("lexical", snapshot, numbers.tolist(), scores.tolist())
             if snapshot.meanings is not None:
-                ids, cosines = question(snapshot.meanings, snapshot.words, query, vector, wanted)
+                only = None if allowed is None else snapshot.chunk_ids[allowed]
+                ids, cosines = question(snapshot.meanings, snapshot.words, query, vector, wanted, only)
                 found.take("vector", snapshot, snapshot.numbers(ids), cosines)
         return found
 
@@ -138,23 +147,21 @@ class Retriever:
             return None
 
     def _chosen(
-        self, fused: list[tuple[_Key, float]], of_key: dict[_Key, tuple[int, int]], limit: int
+        self, fused: list[tuple[_Key, float]], of_key: dict[_Key, _Of], limit: int
     ) -> tuple[list[tuple[_Key, float]], dict[_Key, list[_Key]]]:
         """The best ``limit`` after folding and the documents' caps, and what was folded into each."""
         chosen: list[tuple[_Key, float]] = []
         folded: dict[_Key, list[_Key]] = {}
-        of_document: dict[int, int] = {}
-        prints = np.array([of_key[key][1] for key, _ in fused], np.uint64)
-        same_as: list[_Key | None] = [None] * len(fused)  # the best of the chosen that says the same
+        caps = _Caps(self.settings)
+        prints = np.array([of_key[key].print for key, _ in fused], np.uint64)
+        same_as = _said_by_operators([(key, of_key[key].giver) for key, _ in fused], prints)
         for number, (key, score) in enumerate(fused):
             same = same_as[number]
             if same is not None:
                 folded.setdefault(same, []).append(key)
                 continue
-            document = of_key[key][0]
-            if len(chosen) >= limit or of_document.get(document, 0) >= self.settings.passages_per_document:
+            if len(chosen) >= limit or not caps.take(of_key[key]):
                 continue
-            of_document[document] = of_document.get(document, 0) + 1
             chosen.append((key, score))
             for other in np.flatnonzero(near_duplicates.near_any(prints[number], prints)).tolist():
                 if other > number and same_as[other] is None:
@@ -172,8 +179,9 @@ class Retriever:
             .order_by(chunks.c.ordinal)
         )
         rows = self.store.read_now(lambda connection: connection.execute(query).all())
-        base, source = hit.passage.base, hit.passage.source
-        return [Passage(base, source, row.heading, row.text, hit.fused, row.id) for row in rows]
+        return [
+            replace(hit.passage, heading=row.heading, text=row.text, score=hit.fused, chunk_id=row.id) for row in rows
+        ]
 
     def _rows(self, ids: Sequence[int]) -> dict[int, Any]:
         if not ids:
@@ -182,18 +190,68 @@ class Retriever:
         return {row.id: row for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class _Of:
+    """What a chunk belongs to. ``giver``: the member who gave its document; empty: an operator did."""
+
+    document: int
+    print: int
+    giver: str
+
+
+class _Caps:
+    """How many passages one document, one member and all members may still give."""
+
+    def __init__(self, settings: KnowledgeSettings) -> None:
+        self._settings = settings
+        self._of_document: Counter[int] = Counter()
+        self._of_giver: Counter[str] = Counter()
+
+    def take(self, of: _Of) -> bool:
+        """Count a passage in; False when it is one too many."""
+        settings = self._settings
+        if self._of_document[of.document] >= settings.passages_per_document:
+            return False
+        if of.giver:
+            theirs, all_of_them = self._of_giver[of.giver], self._of_giver.total()
+            if theirs >= settings.passages_per_member or all_of_them >= settings.passages_of_members:
+                return False
+            self._of_giver[of.giver] += 1
+        self._of_document[of.document] += 1
+        return True
+
+
+def _said_by_operators(keys: Sequence[tuple[_Key, str]], prints: npt.NDArray[np.uint64]) -> list[_Key | None]:
+    """For each member's passage, the best of the operators' that says the same; None for all others."""
+    same_as: list[_Key | None] = [None] * len(keys)
+    for number, (_, giver) in enumerate(keys):
+        if giver:
+            near = np.flatnonzero(near_duplicates.near_any(prints[number], prints)).tolist()
+            same_as[number] = next((keys[other][0] for other in near if not keys[other][1]), None)
+    return same_as
+
+
+def _operators(snapshot: BaseIndex) -> npt.NDArray[np.bool_] | None:
+    """Which chunks are of the operators' documents; None when all are."""
+    if not snapshot.givers:
+        return None
+    theirs: npt.NDArray[np.bool_] = ~np.isin(snapshot.document_ids, list(snapshot.givers))
+    return theirs
+
+
 @dataclass(slots=True)
 class _Found:
-    """``scores``: by channel and key. ``of_key``: document id and fingerprint."""
+    """``scores``: by channel and key."""
 
     scores: dict[str, dict[_Key, float]]
-    of_key: dict[_Key, tuple[int, int]]
+    of_key: dict[_Key, _Of]
 
     def take(self, channel: str, snapshot: BaseIndex, numbers: Sequence[int], scores: Sequence[float]) -> None:
         for number, score in zip(numbers, scores, strict=True):
             key = (snapshot.name, int(snapshot.chunk_ids[number]))
             self.scores[channel][key] = score
-            self.of_key[key] = (int(snapshot.document_ids[number]), int(snapshot.prints[number]))
+            document = int(snapshot.document_ids[number])
+            self.of_key[key] = _Of(document, int(snapshot.prints[number]), snapshot.givers.get(document, ""))
 
     def ranked(self, channel: str, limit: int) -> list[_Key]:
         scores = self.scores[channel]
@@ -213,7 +271,7 @@ def _hit(key: _Key, fused: float, found: _Found, rows: dict[int, Any], folded: S
     row = rows[key[1]]
     same = (rows[other[1]].source for other in folded if other[1] in rows)
     return Hit(
-        Passage(key[0], row.source, row.heading, row.text, fused, row.id),
+        Passage(key[0], row.source, row.heading, row.text, fused, row.id, row.added_by),
         row.document_id,
         row.ordinal,
         row.title,

@@ -21,7 +21,7 @@ class NoEmbedding(_Section):
 
 
 class LsaEmbedding(_Section):
-    """Latent semantic analysis fitted on each base (extra ``lsa``): finds words that keep company."""
+    """Latent semantic analysis fitted on each base: finds words that keep company."""
 
     kind: Literal["lsa"]
     dimensions: int = Field(default=256, ge=8, le=1024)
@@ -58,12 +58,50 @@ class LlamaIndexEmbedding(_Section):
 Embedding = Annotated[NoEmbedding | LsaEmbedding | EndpointEmbedding | LlamaIndexEmbedding, Field(discriminator="kind")]
 
 
+class GitSettings(_Section):
+    """Repositories as a source of documents."""
+
+    timeout_s: float = Field(default=300.0, gt=0)
+    max_bytes: int = Field(default=500_000_000, ge=1)
+    """On the disk while it is fetched, and of its documents."""
+    max_files: int = Field(default=20_000, ge=1)
+    batch_files: int = Field(default=200, ge=1)
+    """Read out of the repository at once."""
+    every_s: float = Field(default=86_400.0, ge=0)
+    """How often a repository is asked whether it has changed, unless something else is said when it is added."""
+    private_addresses: bool = False
+    """Whether a server inside the network may be asked: for a forge of one's own."""
+
+
+class JudgeSettings(_Section):
+    """The model as a judge of messages about which the gate is in doubt: one call each."""
+
+    enabled: bool = False
+    margin: float = Field(default=1.0, gt=0)
+    """In doubt: so near, in log-odds, to the chance that is needed."""
+    timeout_s: float = Field(default=6.0, gt=0)
+    max_tokens: int = Field(default=120, ge=16)
+
+
+class CompletionSettings(_Section):
+    """Follow-ups made whole by the model, where there is one."""
+
+    enabled: bool = True
+    timeout_s: float = Field(default=4.0, gt=0)
+    max_tokens: int = Field(default=160, ge=16)
+
+
 class KnowledgeSettings(_Section):
     """Limits and choices, with the defaults that the benchmarks are measured with."""
 
     max_file_bytes: int = Field(default=4_000_000, ge=1)
     reading: Reading = Field(default_factory=Reading)
     """Limits for PDF and Word."""
+    git: GitSettings = Field(default_factory=GitSettings)
+    judge: JudgeSettings = Field(default_factory=JudgeSettings)
+    completion: CompletionSettings = Field(default_factory=CompletionSettings)
+    sync_poll_s: float = Field(default=5.0, gt=0)
+    """How often it is looked whether a folder or a repository is due."""
     max_files: int = Field(default=100_000, ge=1)
     chunk_chars: int = Field(default=1_000, ge=100)
     """What the splitter aims at; it never makes a chunk longer than ``max_chunk_chars``."""
@@ -77,6 +115,19 @@ class KnowledgeSettings(_Section):
     passages_per_document: int = Field(default=2, ge=1)
     embed_commit_texts: int = Field(default=512, ge=1)
     """Embedded texts written in one transaction."""
+    passages_per_member: int = Field(default=1, ge=1)
+    """Of all documents that one member gave, in what is found for a question."""
+    passages_of_members: int = Field(default=2, ge=1)
+    """Of all documents that members gave, in what is found for a question: many accounts are no majority."""
+    uploads_pending_per_member: int = Field(default=5, ge=1)
+    """Documents of one member that wait for a moderator."""
+    uploads_pending: int = Field(default=100, ge=1)
+    """Documents that wait for a moderator, in all rooms together."""
+    max_upload_bytes: int = Field(default=4_000_000, ge=1)
+    reactions_per_member: int = Field(default=10, ge=1)
+    """👍 and 👎 of one member that count, the newest of the last thirty days, when an admin looks at them."""
+    wrong_per_day: int = Field(default=20, ge=1)
+    """Answers that one member can report as wrong in a day."""
     poll_s: float = Field(default=1.0, gt=0)
     """How often a running index asks whether its base has changed."""
     embedding: Embedding = Field(default_factory=NoEmbedding)

@@ -66,25 +66,26 @@ def base_id_of(connection: Connection, name: str) -> int:
     return int(found)
 
 
-def _raise_watermark(connection: Connection, base_id: int) -> None:
+def raise_watermark(connection: Connection, base_id: int) -> None:
+    """The base has changed: its indexes look again. Locks its row until the transaction ends."""
     raised = update(bases).where(bases.c.id == base_id).values(watermark=bases.c.watermark + 1)
     if connection.execute(raised).rowcount == 0:
         raise UsageError("The knowledge base was removed meanwhile.")
 
 
 def remove_documents(base_id: int, ids: Sequence[int], connection: Connection) -> None:
-    _raise_watermark(connection, base_id)
+    raise_watermark(connection, base_id)
     connection.execute(delete(chunks).where(chunks.c.document_id.in_(ids)))
     connection.execute(delete(documents).where(documents.c.id.in_(ids)))
 
 
-def write_batch(connection: Connection, base_id: int, root: str, batch: Sequence[Read]) -> None:
+def write_batch(connection: Connection, base_id: int, root: str, batch: Sequence[Read], added_by: str = "") -> None:
     """One transaction: the base's watermark, the documents, their chunks.
 
     Raising the watermark locks the base's row, so two syncs of one base write one after the other; what the other
-    one wrote meanwhile is looked up here again.
+    one wrote meanwhile is looked up here again. ``added_by``: the member who gave them; empty: an operator did.
     """
-    _raise_watermark(connection, base_id)
+    raise_watermark(connection, base_id)
     sources = [read.source for read in batch]
     query = select(documents.c.source, documents.c.id, documents.c.chunks).where(
         documents.c.base_id == base_id, documents.c.root == root, documents.c.source.in_(sources)
@@ -97,7 +98,7 @@ def write_batch(connection: Connection, base_id: int, root: str, batch: Sequence
             kept_row = {"status": Status.KEPT.value, "reason": str(read.reason)}
             connection.execute(update(documents).where(documents.c.id == row.id).values(**kept_row))
             continue
-        document_id = _write_document(connection, base_id, root, read, None if row is None else row.id)
+        document_id = _write_document(connection, base_id, root, read, added_by, None if row is None else row.id)
         kept = set() if row is None else _keep_chunks(connection, document_id, read)
         rows.extend(
             {"document_id": document_id, "ordinal": n, "heading": c.heading, "text": c.text, "hash": c.hash}
@@ -108,7 +109,9 @@ def write_batch(connection: Connection, base_id: int, root: str, batch: Sequence
         connection.execute(insert(chunks), rows)
 
 
-def _write_document(connection: Connection, base_id: int, root: str, read: Read, document_id: int | None) -> int:
+def _write_document(
+    connection: Connection, base_id: int, root: str, read: Read, added_by: str, document_id: int | None
+) -> int:
     """Insert or update the document's row; its id."""
     values = {
         "status": (Status.READ if read.reason is None else Status.REFUSED).value,
@@ -118,6 +121,7 @@ def _write_document(connection: Connection, base_id: int, root: str, read: Read,
         "bytes": read.bytes,
         "chunks": len(read.chunks),
         "changed_at": time.time(),
+        "added_by": added_by,
     }
     if document_id is not None:
         connection.execute(update(documents).where(documents.c.id == document_id).values(**values))

@@ -53,6 +53,10 @@ _STOP_ZH = re.compile(
 _stem = Stemmer.Stemmer("english").stemWord
 
 
+_SEAMS = frozenset("是的了和或吗呢")
+"""Characters that join words and are seldom part of one."""
+
+
 def tokens(text: str) -> list[str]:
     """The tokens of ``text`` in their order, repeated as often as they occur; lower case."""
     found: list[str] = []
@@ -73,6 +77,12 @@ def tokens(text: str) -> list[str]:
         else:
             found.append(value.casefold())
     return found
+
+
+def content(text: str) -> list[str]:
+    """The tokens that carry what a line is about, without the pairs at the seams between words: 毛豆是什么 and
+    什么是毛豆 are about the same."""
+    return [token for token in tokens(text) if not _SEAMS & set(token)]
 
 
 def _bigrams(run: str, found: list[str]) -> None:

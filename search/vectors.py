@@ -24,6 +24,7 @@ class VectorIndex:
     def __init__(self, dim: int, index: Any = None) -> None:
         faiss.omp_set_num_threads(1)
         self.dim = dim
+        self._lies_in: npt.NDArray[np.uint8] | None = None  # kept for as long as the index over it
         self._index = (
             index
             if index is not None
@@ -72,6 +73,15 @@ class VectorIndex:
         """For a cache file: faiss's own serialisation, no pickle."""
         data: npt.NDArray[np.uint8] = faiss.serialize_index(self._index)
         return data
+
+    @classmethod
+    def over(cls, data: npt.NDArray[np.uint8]) -> VectorIndex:
+        """An index to search in, over ``data`` where it lies: the vectors are not copied. It cannot be changed."""
+        wrapped: Any = faiss  # its stubs do not know all of it
+        index = wrapped.read_index(wrapped.ZeroCopyIOReader(wrapped.swig_ptr(data), data.size))
+        made = cls(int(index.d), index)
+        made._lies_in = data
+        return made
 
     @classmethod
     def from_bytes(cls, data: npt.NDArray[np.uint8]) -> VectorIndex:

@@ -28,7 +28,10 @@ _COLUMNS = (
 )
 _ADD_HEAD = Text(zh="### 添加文档", en="### Add documents")
 _ADD_TO = Text(zh="加到哪个知识库（可以写新名字）", en="Into which base (a new name makes one)")
-_FILES = Text(zh="文件（Markdown、文本、HTML）", en="Files (Markdown, text, HTML)")
+_FILES = Text(
+    zh="文件（Markdown、文本、HTML、PDF、Word、问答对）",
+    en="Files (Markdown, text, HTML, PDF, Word, question–answer pairs)",
+)
 _ADD = Text(zh="添加", en="Add")
 _REMOVE_HEAD = Text(zh="### 删除", en="### Remove")
 _DOCUMENT = Text(zh="文档", en="Document")

@@ -37,6 +37,11 @@ _ZIPF_SCALE, _ZIPF_SHIFT = 0.08, 2.7
 """The share of the word of rank r is 0.08 / (r + 2.7): Mandelbrot 1953 as fitted to English (Booth 1967)."""
 
 
+def load() -> None:
+    """Read the file; otherwise the first call of :func:`chance` does, perhaps on the event loop."""
+    _chances()
+
+
 def chance(token: str) -> float:
     """The chance to meet ``token`` in a passage of general text; more than 0, at most 0.5."""
     known = _chances().get(token)

@@ -43,8 +43,10 @@ def decide(
     found: bool,
     addressed: bool,
     eagerness: Eagerness,
+    in_heading: bool = False,
 ) -> Ruling:
-    """The outcome for a message. ``chunks``: passages in the room's bases; ``found``: whether any has a word of it."""
+    """The outcome for a message. ``chunks``: passages in the room's bases; ``found``: whether any has a word of it;
+    ``in_heading``: whether the heading of a passage asks the same (:mod:`rag.gate.headings`)."""
     log_odds = fitted.log_odds(view, prior) if fitted is not None else prior.log_odds(view)
     needed = _threshold(view, prior, fitted, addressed, eagerness)
     score, threshold = chance(log_odds), chance(needed)
@@ -54,9 +56,13 @@ def decide(
         score = 0.0
     if found and not view.form.greets and log_odds >= needed:
         return Ruling(Verdict.ANSWER, Reason.FROM_DOCUMENTS, score, threshold)
+    if addressed and in_heading and view.form.asks and not view.form.greets:
+        return Ruling(Verdict.ANSWER, Reason.FROM_DOCUMENTS, score, threshold)
     if addressed:
-        unclear = view.form.greets or len(view.words) <= FEW_WORDS
-        if unclear:
+        if view.form.greets:
+            return Ruling(Verdict.ASK_BACK, Reason.EMPTY, score, threshold)
+        off_topic = view.form.asks and view.words and not found  # a question can be short and clear
+        if len(view.words) <= FEW_WORDS and not off_topic:
             return Ruling(Verdict.ASK_BACK, Reason.UNCLEAR, score, threshold)
         return Ruling(Verdict.NOTHING_FOUND, Reason.NOT_IN_DOCUMENTS, score, threshold)
     if view.form.greets or not view.form.asks:

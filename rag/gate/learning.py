@@ -97,7 +97,12 @@ class Learner:
         fitted = None
         if not few:
             views = [self.view(example.text, key) for example in given]
-            fitted = training.train(views, [example.good for example in given], self.prior)
+            fitted = training.train(
+                views,
+                [example.good for example in given],
+                self.prior,
+                counts=[example.weight for example in given],
+            )
         self._remember(key, _Known(fingerprint, fitted))
         if fitted is not None:
             self._keep(key, fingerprint, fitted)

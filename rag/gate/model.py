@@ -56,18 +56,22 @@ class Rows:
         return np.bincount(self.columns, weights=spread, minlength=self.width).astype(np.float64)
 
 
-def fit(rows: Rows, labels: Floats, offset: Floats, start: Floats | None = None) -> Floats:
-    """The weights that minimise Σ log(1 + e^(-±z)) + ½ |w|², with z = X w + offset; shape (rows.width,).
+def fit(
+    rows: Rows, labels: Floats, offset: Floats, start: Floats | None = None, counts: Floats | None = None
+) -> Floats:
+    """The weights that minimise Σ count · log(1 + e^(-±z)) + ½ |w|², with z = X w + offset; shape (rows.width,).
 
-    ``labels``: 1 or 0, shape (rows,). ``start``: weights to begin from, as of a fit that differs little.
+    ``labels``: 1 or 0, shape (rows,). ``start``: weights to begin from, as of a fit that differs little. ``counts``:
+    what each row counts, shape (rows,); one each where it is not given.
     """
+    counts = np.ones(len(rows)) if counts is None else counts
     weights = np.zeros(rows.width) if start is None else start.copy()
     for _ in range(_NEWTON_STEPS):
         chance = sigmoid(rows.times(weights) + offset)
-        gradient = weights + rows.transposed_times(chance - labels)
-        step = _solve(rows, chance * (1 - chance), -gradient)
+        gradient = weights + rows.transposed_times(counts * (chance - labels))
+        step = _solve(rows, counts * chance * (1 - chance), -gradient)
         # The loss is convex and the penalty keeps the Hessian above one: a full step may only overshoot at first.
-        weights = weights + _line_search(rows, labels, offset, weights, step, gradient) * step
+        weights = weights + _line_search(rows, labels, offset, counts, weights, step, gradient) * step
         if float(np.abs(step).max(initial=0.0)) < _TOLERANCE:
             break
     return weights
@@ -92,10 +96,12 @@ def _solve(rows: Rows, curvature: Floats, right: Floats) -> Floats:
     return step
 
 
-def _line_search(rows: Rows, labels: Floats, offset: Floats, weights: Floats, step: Floats, gradient: Floats) -> float:
+def _line_search(
+    rows: Rows, labels: Floats, offset: Floats, counts: Floats, weights: Floats, step: Floats, gradient: Floats
+) -> float:
     def loss(at: Floats) -> float:
         logits = rows.times(at) + offset
-        return float(np.logaddexp(0, logits).sum() - labels @ logits + 0.5 * at @ at)
+        return float(counts @ (np.logaddexp(0, logits) - labels * logits) + 0.5 * at @ at)
 
     now, slope, length = loss(weights), float(gradient @ step), 1.0
     while length > 1e-3 and loss(weights + length * step) > now + 1e-4 * length * slope:

@@ -56,7 +56,7 @@ themselves, and a full offset would count them twice (measured: AUC .9465 with a
 @dataclass(frozen=True, slots=True)
 class _Task:
     """The examples as the two models see them. ``rows``: pairs, nearby words, features, a one. ``pairs``: pairs and
-    a one. ``offset``: the prior's log-odds, as far as they are kept."""
+    a one. ``offset``: the prior's log-odds, as far as they are kept. ``counts``: what each example counts."""
 
     lexicon: Lexicon
     nearby: Lexicon
@@ -64,22 +64,26 @@ class _Task:
     pairs: Rows
     truth: Floats
     offset: Floats
+    counts: Floats
 
     def fit(self, seen: Longs, start: Floats | None = None) -> tuple[Floats, Floats]:
         """Weights of the one model, and of the other with its ratios multiplied in."""
-        truth = self.truth[seen]
-        whole = model.fit(self.rows.take(seen), truth, self.offset[seen], start)
+        truth, counts = self.truth[seen], self.counts[seen]
+        whole = model.fit(self.rows.take(seen), truth, self.offset[seen], start, counts)
         ratios = self._ratios(seen)
         pairs = self.pairs.take(seen)
         scaled = Rows(pairs.starts, pairs.columns, pairs.values * ratios[pairs.columns], pairs.width)
-        return whole, model.fit(scaled, truth, np.zeros(len(seen))) * ratios
+        return whole, model.fit(scaled, truth, np.zeros(len(seen)), counts=counts) * ratios
 
     def _ratios(self, seen: Longs) -> Floats:
         """ln of how much more often each pair stands in a good example, one more counted each (their equation 1)."""
         pairs = self.pairs.take(seen)
-        good = np.repeat(self.truth[seen], np.diff(pairs.starts))
-        counts = [1 + np.bincount(pairs.columns, weights=part, minlength=pairs.width) for part in (good, 1 - good)]
-        ratios: Floats = np.log((counts[0] / counts[0].sum()) / (counts[1] / counts[1].sum()))
+        truth, counts = self.truth[seen], self.counts[seen]
+        times = [
+            1 + np.bincount(pairs.columns, weights=np.repeat(part, np.diff(pairs.starts)), minlength=pairs.width)
+            for part in (truth * counts, (1 - truth) * counts)
+        ]
+        ratios: Floats = np.log((times[0] / times[0].sum()) / (times[1] / times[1].sum()))
         ratios[-1] = 1.0  # the bias
         return ratios
 
@@ -88,19 +92,26 @@ class _Task:
         return (1 - BAYES_SHARE) * first + BAYES_SHARE * self.pairs.take(held).times(bayes)
 
 
-def train(views: Sequence[View], labels: Sequence[bool], prior: Prior, seed: int = 0) -> Fitted | None:
+def train(
+    views: Sequence[View], labels: Sequence[bool], prior: Prior, seed: int = 0, counts: Sequence[float] | None = None
+) -> Fitted | None:
     """Learn from examples; None when there are too few of either kind.
 
-    ``labels``: True for a message that the documents can answer. Deterministic for a ``seed``.
+    ``labels``: True for a message that the documents can answer. ``counts``: what each counts, at most 1; thresholds
+    rest on those that count in full, where there are enough of them. Deterministic for a ``seed``.
     """
     truth = np.array(labels, float)
     good, bad = int(truth.sum()), int((1 - truth).sum())
     if min(good, bad) < MIN_EACH:
         return None
     kept = _KEPT_PRIOR + (1 - _KEPT_PRIOR) * _PRIOR_EXAMPLES / (_PRIOR_EXAMPLES + len(views))
-    task = _task(views, truth, prior, kept)
+    counted = np.ones(len(views)) if counts is None else np.array(counts, float)
+    task = _task(views, truth, prior, kept, counted)
     whole, bayes = task.fit(np.arange(len(views)))
     unseen = _unseen(task, whole, np.random.default_rng(seed))
+    full = counted >= 1
+    if min((truth[full] == 1).sum(), (truth[full] == 0).sum()) >= MIN_EACH:
+        unseen, truth = unseen[full], truth[full]
     slope, intercept = _calibration(unseen, truth)
     calibrated = slope * unseen + intercept
     chosen = _helpful(calibrated, truth)
@@ -122,7 +133,7 @@ def train(views: Sequence[View], labels: Sequence[bool], prior: Prior, seed: int
     )
 
 
-def _task(views: Sequence[View], truth: Floats, prior: Prior, kept: float) -> _Task:
+def _task(views: Sequence[View], truth: Floats, prior: Prior, kept: float, counts: Floats) -> _Task:
     counted = [grams(view.form.text) for view in views]
     lexicon = Lexicon.of(counted, at_least=2)
     nearby = Lexicon.of([view.nearby for view in views], at_least=3, at_most=0.3)
@@ -139,7 +150,7 @@ def _task(views: Sequence[View], truth: Floats, prior: Prior, kept: float) -> _T
         short.append((np.append(at, pairs), np.append(value, math.sqrt(_BAYES_BIAS_SCALE))))
     offset = kept * np.array([prior.log_odds(view) for view in views])
     width += pairs + len(nearby) + 1
-    return _Task(lexicon, nearby, Rows.of(rows, width), Rows.of(short, pairs + 1), truth, offset)
+    return _Task(lexicon, nearby, Rows.of(rows, width), Rows.of(short, pairs + 1), truth, offset, counts)
 
 
 def _feature_scale(prior: Prior) -> float:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from benchmarks import gate
 from rag.examples import Example
 from tests.rag.messages import CORPUS, messages
 
 KEYS = {"f1_label_free", "f1", "precision", "recall", "threshold", "ms_per_message"}
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """A benchmark sets the log up for a process of its own; the tests after this one have theirs."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.configure(**before)
+    root.handlers[:], root.level = handlers, level
 
 
 def arguments(folder: Path) -> list[str]:

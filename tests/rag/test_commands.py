@@ -14,10 +14,13 @@ from bot.commands import Call, Commands
 from bot.errors import MemberError, NotAllowed
 from bot.event import Member, Role, Room
 from bot.room_settings import KNOWLEDGE
-from bot.scopes import GLOBAL, Scopes, scope_of
+from bot.scopes import CORE_SETTINGS, GLOBAL, Scopes, scope_of
 from bot.store import Store
 from rag.commands import KnowledgeCommands
 from rag.library import Library
+from rag.room_settings import KNOWLEDGE_SETTINGS
+from rag.sources import Sources
+from rag.upload_commands import UploadCommands
 from tests.clock import ManualClock
 
 ROOM = Room("web", "garden")
@@ -34,8 +37,10 @@ def database_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def says(store: Store, library: Library, clock: ManualClock) -> Say:
-    scopes = Scopes(store, clock)
-    commands = Commands((KnowledgeCommands(library).command,))
+    scopes = Scopes(store, clock, (*CORE_SETTINGS, *KNOWLEDGE_SETTINGS))
+    commands = Commands(
+        (KnowledgeCommands(library, UploadCommands(store, library, {}), Sources(library, clock)).command,)
+    )
 
     async def say(text: str, role: Role = Role.OPERATOR, reads: str = "pods", language: str = "en") -> str:
         await store.write(scopes.change(scope_of(ROOM), KNOWLEDGE.name, KNOWLEDGE.parse(reads), who="test"))
@@ -94,10 +99,12 @@ async def test_documents_and_bases_are_taken_out(says: Say, library: Library, fo
     assert await asyncio.to_thread(library.bases) == []
 
 
-@pytest.mark.parametrize("line", ["/kb add /tmp", "/kb remove pods"])
-async def test_only_the_operator_changes_bases(says: Say, line: str) -> None:
+async def test_only_the_operator_changes_bases(says: Say, folder: Path, library: Library) -> None:
     with pytest.raises(NotAllowed):
-        await says(line, Role.OWNER)
+        await says("/kb remove pods", Role.OWNER)
+    told = await says(f"/kb add {folder}/docs/en/install.md", Role.OWNER)
+    assert "once a moderator says" in told, "to anybody else a path is a text like any other"
+    assert await asyncio.to_thread(library.list, "pods") == []
 
 
 @pytest.mark.parametrize(
@@ -113,3 +120,17 @@ async def test_only_the_operator_changes_bases(says: Say, line: str) -> None:
 async def test_what_cannot_be_done_is_said(says: Say, line: str, why: str) -> None:
     with pytest.raises(MemberError, match=why):
         await says(line)
+
+
+async def test_a_repository_comes_beside_the_rooms_and_its_state_is_told(
+    says: Say, store: Store, library: Library, clock: ManualClock, tmp_path: Path
+) -> None:
+    address = tmp_path / "docs.git"
+    await asyncio.to_thread(address.mkdir)
+    assert "follows" in await says(f"/kb add {address}")
+    sources = Sources(library, clock)
+    (source,) = await asyncio.to_thread(sources.due)
+    await asyncio.to_thread(sources.sync, source)
+    assert "failed: git: " in await says("/kb status", Role.MODERATOR)
+    with pytest.raises(MemberError, match="over https"):
+        await says("/kb add http://example.org/docs.git")

@@ -27,15 +27,15 @@ from rag.settings import KnowledgeSettings
 
 SAMPLE = "default"
 MEASURED = {
-    ("answerable", "recall"): 0.704,
-    ("answerable", "right_source"): 0.926,
-    ("multi-turn", "recall"): 0.917,
-    ("multi-turn", "precision"): 0.868,
-    ("all", "precision"): 0.941,
-    ("all", "f1"): 0.823,
+    ("answerable", "recall"): 0.705,
+    ("answerable", "right_source"): 0.956,
+    ("multi-turn", "recall"): 0.923,
+    ("multi-turn", "precision"): 0.947,
+    ("all", "precision"): 0.960,
+    ("all", "f1"): 0.830,
 }
 ALLOWED = {"answerable": 0.05, "multi-turn": 0.1, "all": 0.04}
-"""How far below: there are 250 messages, 50 and 470. New pages move the figures a little, too."""
+"""How far below: there are 288 messages, 54 and 518. New pages move the figures a little, too."""
 LEAST = {row: measured - ALLOWED[row[0]] for row, measured in MEASURED.items()}
 
 
@@ -78,14 +78,14 @@ def test_the_set_covers_the_documentation_in_both_languages(cases: list[Case]) -
     assert all(bool(case.source) == (case.expect == "answer") for case in cases)
     named = {source for case in cases for source in case.source}
     assert all((PROJECT / source).is_file() for source in named)
-    assert len(named) >= 18, "eight pages and the README, in two languages"
+    assert len(named) >= 26, "twelve pages and the README, in two languages"
 
 
 async def test_gate_and_answers_are_no_worse_than_they_were(cases: list[Case], knowledge: GatedKnowledge) -> None:
     table = by_kind(await evaluate(cases, knowledge, ExtractiveAnswerer(), (SAMPLE,)))
     assert regressions(table) == {}
     assert table["poisoned"].answered == 0
-    assert table["unanswerable"].answered <= 15, "8 of 158 when this was measured"
+    assert table["unanswerable"].answered <= 15, "8 of 164 when this was measured"
     assert table["all"].ms_per_message < 50, "2 ms when this was measured"
 
 

@@ -12,6 +12,7 @@ from bot.decision import Reason
 from bot.ports import Answerer, Judgement, Passage, Question, Sentence, Utterance, Verdict
 from rag.blocks import Kind, pieces
 from rag.extractive import ALSO, MAX_CHARS, MAX_PIECE_CHARS, ExtractiveAnswerer, extract
+from rag.markdown import plain_markdown
 
 BACKENDS = Passage(
     "kb",
@@ -201,3 +202,32 @@ def test_pieces_longer_than_the_bound_are_left_out() -> None:
     text = "kettle " * 400
     assert pieces(text)[0].end > MAX_PIECE_CHARS
     assert told("kettle", Passage("kb", "a.md", "Kettle", text, 0.9)) == ""
+
+
+TABLE = """支持的平台和引擎如下表所示。更多请看手册。
+
+| 设备 | Linux | Windows |
+|---|---|---|
+| x86 CPU | onnxruntime ncnn OpenVINO | onnxruntime |
+| NVIDIA GPU | TensorRT | TensorRT |
+| RISC-V | ncnn | - |
+
+其他的还在计划中。
+"""
+IN_HTML = plain_markdown(
+    "支持的平台和引擎如下表所示。\n\n<table><tr><th>设备</th><th>Linux</th></tr>"
+    "<tr><td>x86 CPU</td><td>onnxruntime<br>ncnn</td></tr><tr><td>RISC-V</td><td>ncnn</td></tr></table>\n"
+)
+LESSER = Passage("kb", "riscv.md", "支持 RISC-V", "选择 ncnn 作为 RISC-V 平台下的推理后端。分两步。", 0.8)
+
+
+@pytest.mark.parametrize(
+    ("text", "row"), [(TABLE, "| NVIDIA GPU | TensorRT |"), (IN_HTML, "| x86 CPU | onnxruntime ncnn |")]
+)
+def test_a_table_under_the_heading_that_asks_the_question_is_the_answer(text: str, row: str) -> None:
+    """Its rows say nothing of what is asked, and a passage that repeats the question said more by words alone."""
+    table = Passage("kb", "README.md", "特性 › 支持多种推理后端", text, 0.9)
+    said = told("豆荚支持哪些推理后端？", table, LESSER)
+    assert row in said
+    assert "| RISC-V | ncnn |" in said
+    assert said.index(row) < (said.find("分两步") if "分两步" in said else len(said))

@@ -193,7 +193,7 @@ def test_a_fit_that_fails_leaves_the_gate_as_it_was(
     first = knowledge.learner.refit([BASE])
     failed = threading.Event()
 
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **rest: object) -> None:
         failed.set()
         raise ValueError("no")
 

@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from bot.store import Store
-from rag import index
+from rag import index, index_file
 from rag.indexes import Indexes
 from rag.library import Library
 from rag.retrieve import Retriever
 from rag.settings import KnowledgeSettings
+from search.vocabulary import StoredVocabulary
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -172,13 +172,41 @@ def test_the_next_start_reads_only_what_changed(
     assert read_again == [1]
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", b"\x80\x04pickle"])
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", b"\x80\x04pickle", b"maodou index\n" + b"\xff" * 40])
 def test_a_damaged_file_is_made_again(
     saved: Path, store: Store, settings: KnowledgeSettings, damage: bytes, read_again: list[int]
 ) -> None:
     saved.write_bytes(damage)
     assert found(reopened(store, settings, saved.parent), "mmdet video") == ["notes.txt"]
     assert sum(read_again) == 5
+
+
+def test_an_index_that_was_loaded_outlives_its_file(
+    saved: Path, store: Store, library: Library, folder: Path, settings: KnowledgeSettings
+) -> None:
+    retriever = reopened(store, settings, saved.parent)
+    (folder / "new.md").write_text("# Axolotl\n\nIt swims.")
+    library.add(folder, "pods")
+    assert found(reopened(store, settings, saved.parent), "axolotl") == ["new.md"], "another process writes a new one"
+    saved.unlink()
+    assert found(retriever, "mmdet video") == ["notes.txt"]
+
+
+def test_a_removed_base_leaves_no_file_and_a_crash_none_that_is_half_written(
+    saved: Path, store: Store, settings: KnowledgeSettings, library: Library
+) -> None:
+    (left,), folder = list(saved.parent.glob("*.index")), saved.parent
+    dead, alive = folder / f"{left.name}abc.new", folder / f"{left.name}def.new"
+    for path in (dead, alive):
+        path.write_bytes(b"half")
+    os.utime(dead, (0, 0))
+    indexes = Indexes(store, settings, folder)
+    indexes.open()
+    assert (left.exists(), dead.exists(), alive.exists()) == (True, False, True)
+    library.remove("pods")
+    assert indexes.refresh()
+    assert not left.exists()
+    indexes.close()
 
 
 def test_a_torn_file_is_made_again(saved: Path, store: Store, settings: KnowledgeSettings) -> None:
@@ -194,9 +222,30 @@ def test_a_file_of_another_recipe_is_made_again(
     assert sum(read_again) == 5
 
 
-def test_the_file_holds_no_pickle(saved: Path) -> None:
-    with np.load(saved, allow_pickle=False) as arrays:
-        assert all(arrays[name].dtype != object for name in arrays)
+def test_the_file_holds_plain_arrays_and_whoever_says_otherwise_is_not_believed(saved: Path) -> None:
+    head, arrays = index_file.read(saved)
+    assert head["name"] == "pods"
+    assert all(not array.dtype.hasobject for array in arrays.values())
+    data = saved.read_bytes()
+    saved.write_bytes(data.replace(b'"<i8"', b'"|O8"'))
+    with pytest.raises(ValueError, match="holds objects"):
+        index_file.read(saved)
+
+
+def test_an_index_that_was_loaded_grows_as_one_that_was_made(
+    saved: Path, store: Store, library: Library, folder: Path, settings: KnowledgeSettings
+) -> None:
+    again = Indexes(store, settings, saved.parent)
+    again.open()
+    loaded = again.current["pods"]
+    assert isinstance(loaded.words.vocabulary, StoredVocabulary)
+    (folder / "new.md").write_text("# Axolotl\n\nIt swims with the beans.")
+    library.add(folder, "pods")
+    again.refresh()
+    grown = again.current["pods"].words
+    assert grown.document_frequency("axolotl") == 1
+    assert list(grown.vocabulary)[: len(loaded.words.vocabulary)] == list(loaded.words.vocabulary)
+    assert all(grown.vocabulary[token] == number for token, number in loaded.words.vocabulary.items())
 
 
 def test_a_folder_that_cannot_be_written_costs_only_the_cache(

@@ -11,7 +11,7 @@ import pytest
 from bot.decision import Reason
 from bot.event import Addressed
 from bot.ports import Knowledge, Question, Utterance, Verdict
-from rag.completion import completed, is_follow_up
+from rag.completion import completed, instead, is_follow_up
 from rag.indexes import Indexes
 from rag.knowledge import MAX_CITATIONS, GatedKnowledge
 from rag.library import Library
@@ -144,7 +144,7 @@ async def test_a_question_that_stands_alone_does_not_read_the_room(knowledge: Ga
 )
 def test_what_leans_on_the_question_before(text: str) -> None:
     assert is_follow_up(text)
-    assert completed(text, (ON_LINUX,)) == f"{ON_LINUX.text}\n{text}"
+    assert completed(text, (ON_LINUX,)) == f"{instead(ON_LINUX.text, text)}\n{text}"
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,6 @@ def test_what_stands_alone(text: str) -> None:
 
 def test_a_follow_up_leans_on_a_question_of_a_member_not_on_thanks_or_on_us() -> None:
     earlier = (ON_LINUX, OURS, Utterance("ann", "thanks a lot!"), Utterance("bob", "And on a Mac?"))
-    assert completed("and on Windows?", earlier) == f"{ON_LINUX.text}\nand on Windows?"
+    assert completed("and on Windows?", earlier) == f"{ON_LINUX.text.replace('Linux', 'Windows')}\nand on Windows?"
     assert completed("and on Windows?", (OURS, Utterance("ann", "thanks!"))) is None
     assert completed("and on Windows?", ()) is None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bot.errors import UsageError
 from bot.store import Store
 from rag.indexes import Indexes
 from rag.library import Library
@@ -111,12 +109,3 @@ def test_a_fit_is_the_same_each_time(store: Store, animals: Path) -> None:
     assert lsa[0].lsa is not None
     assert lsa[1].lsa is not None
     np.testing.assert_array_equal(lsa[0].lsa.components, lsa[1].lsa.components)
-
-
-def test_without_scikit_learn_it_says_what_to_install(
-    store: Store, animals: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Library(store, SETTINGS).add(animals, "zoo")
-    monkeypatch.setitem(sys.modules, "sklearn.utils.extmath", None)
-    with pytest.raises(UsageError, match=r"maodou\[lsa\]"):
-        retriever_over(store)
