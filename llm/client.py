@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.ports import ModelLimits
-from llm.breaker import Breaker
 from llm.call import Call
 from llm.errors import OF_THE_REQUEST, AllFailed, CallFailed, Failure
 from llm.meter import Meter, Tally
 from llm.settings import Endpoint, ModelSettings
 from llm.tokens import ByteBound, Tokenizer, encoded, prompt_at_most
+from net.breaker import Breaker
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

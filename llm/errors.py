@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from bot.errors import ModelError
+from bot.errors import MaodouError, ModelError
 
 
 class Failure(StrEnum):
@@ -55,3 +55,8 @@ class AllFailed(ModelError):
     def __init__(self, failures: Sequence[CallFailed]) -> None:
         self.failures = tuple(failures)
         super().__init__("; ".join(map(str, failures)) or "no time was left to ask a model")
+
+
+class ModelFolderError(MaodouError):
+    """A model's folder is not what it should be: half a download, another kind of model, a tokenizer that does not
+    belong to it. Its text is a sentence for the operator."""

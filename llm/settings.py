@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from net.model_server import ModelServer
 
 MIN_CONTEXT_TOKENS = 2_048
 """Instructions, a question and a passage need about this, counted in bytes as the worst tokenizer would."""
@@ -26,12 +28,11 @@ class Price(_Section):
     currency: str = Field("USD", min_length=1)
 
 
-class Endpoint(_Section):
+class Endpoint(ModelServer):
     """One model on one server."""
 
-    url: str = Field(description="Up to and with /v1, as in http://127.0.0.1:23333/v1.")
-    model: str = Field(min_length=1, description="The model's name on that server.")
-    key_env: str = Field("", description="The environment variable that holds the key; empty: none is sent.")
+    SECTION = ("MAODOU_MODEL", "MAODOU_CHAT_KEY")
+
     context_tokens: int = Field(8_192, ge=MIN_CONTEXT_TOKENS, description="What the server takes: prompt and answer.")
     temperature: float | None = Field(0.0, ge=0, le=2, description="Empty: not sent; some models refuse it.")
     limit_as: Literal["max_tokens", "max_completion_tokens"] = Field(
@@ -40,25 +41,6 @@ class Endpoint(_Section):
     asks_usage: bool = Field(True, description="Ask for token counts (stream_options); off where that is refused.")
     extra_body: dict[str, Any] = Field(default_factory=dict, description="Sent along, such as enable_thinking: false.")
     price: Price | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _plain_http(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("it must begin with http:// or https:// and name a host")
-        if parts.username or parts.password:
-            raise ValueError("a key does not belong into the address; name its environment variable in key_env")
-        return url.rstrip("/")
-
-    @field_validator("key_env")
-    @classmethod
-    def _names_a_variable(cls, name: str) -> str:
-        if name and not name.isidentifier():
-            raise ValueError("this is the name of an environment variable, not the key itself")
-        if name.upper().startswith("MAODOU_MODEL"):
-            raise ValueError("MAODOU_MODEL… are these settings themselves; call it MAODOU_CHAT_KEY, for example")
-        return name
 
     @property
     def label(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.decision import Reason
 from bot.event import Addressed
@@ -17,7 +18,10 @@ from llm.checks import check
 from llm.errors import AllFailed, CallFailed, Failure
 from llm.settings import ModelSettings
 from rag.extractive import ExtractiveAnswerer
+from rag.gate.deciding import Ruling
+from rag.judging import Judge
 from rag.model_answers import ModelAnswerer
+from rag.settings import JudgeSettings
 from tests.llm.conftest import MakeClient, text_of
 
 pytestmark = pytest.mark.llama_server
@@ -128,3 +132,18 @@ async def test_the_doctor_says_whether_it_answers(server: str) -> None:
     assert "Start the server" in ill.resolution
     (keyless, _) = await check(settings, {})
     assert "CHAT_KEY is not set" in keyless.details
+
+
+async def test_the_judges_form_is_held_to_by_the_server(
+    server: str, client_of: MakeClient, with_key: dict[str, dict[str, str]]
+) -> None:
+    """The tiny model knows one sentence and no JSON: what comes is the form, because the server holds it to it."""
+    client = client_of(server, **with_key)
+    passages = (Passage("pods", "install.md", "", "Run pip install doujia.", 0.9),)
+    unsure = Ruling(Verdict.SILENT, Reason.UNSURE, 0.5, 0.5)
+    judge = Judge(client, JudgeSettings(timeout_s=30))
+    with capture_logs() as logs:
+        ruled = await judge.rule(unsure, "How do I install doujia?", passages, "en", addressed=False)
+    (said,) = [entry for entry in logs if entry["event"] == "judge.said"]
+    assert ruled.verdict in (Verdict.ANSWER, Verdict.SILENT)
+    assert said["failed"] is False
