@@ -23,7 +23,7 @@ from adapters.discord.arrivals import Arrivals
 from adapters.discord.attachments import Attachments
 from adapters.discord.catch_up import Watermarks, snowflake_at
 from adapters.discord.client import Client, point_at
-from adapters.discord.events import PLATFORM
+from adapters.discord.events import PLATFORM, is_adult
 from adapters.discord.interactions import Interactions
 from adapters.discord.refusals import CANNOT_REPLY_WITHOUT_HISTORY, TOKEN_IS_OVER, in_our_terms
 from adapters.discord.settings import DiscordSettings
@@ -32,7 +32,7 @@ from bot.commands import Command
 from bot.delivery import Content, Delivery, DeliveryAct
 from bot.errors import CannotLook, TryLater, Undeliverable, UsageError
 from bot.event import Attachment, Member, Role, Room, RoomKind
-from bot.ports import Accept, Capabilities, Clock
+from bot.ports import Accept, Capabilities, Clock, Standing
 from bot.store import Store
 
 log = structlog.get_logger(__name__)
@@ -153,39 +153,40 @@ class DiscordPlatform:
 
     async def _send(self, client: Client, delivery: Delivery, reply_to: str | None) -> str:
         """Discord recognises the nonce and answers a second call with the first message."""
-        place = client.get_partial_messageable(int(delivery.room.id))
-        content = delivery.content
-        options: dict[str, Any] = {}
-        if (view := render.buttons(content.buttons)) is not None:
-            options["view"] = view
-        if (reference := _reference(delivery.room, reply_to)) is not None:
-            options["reference"] = reference
-        sent = await place.send(
-            render.markdown(content.text),
-            nonce=delivery.key,
-            allowed_mentions=NO_MENTIONS,
-            suppress_embeds=True,
-            **options,
+        view = render.buttons(delivery.content.buttons)
+        return await self._post(
+            client,
+            delivery,
+            reply_to,
+            content=render.markdown(delivery.content.text),
+            view=discord.utils.MISSING if view is None else view,
+            flags=discord.MessageFlags(suppress_embeds=True),
         )
-        return str(sent.id)
 
     async def _send_voice(self, client: Client, delivery: Delivery, reply_to: str | None) -> str:
         """A voice message stands alone; where words come with it, the sound is a file beside them."""
         audio = delivery.content.audio
         if audio is None:
             raise ValueError("no audio to send")
-        body = await asyncio.to_thread(Path(audio.path).read_bytes)
+        try:
+            body = await asyncio.to_thread(Path(audio.path).read_bytes)
+        except FileNotFoundError as error:
+            raise Undeliverable("its sound is gone") from error
         text = render.markdown(delivery.content.text) if delivery.content.text.strip() else None
         file = render.VoiceFile(io.BytesIO(body), "voice-message.ogg")
         file.duration_s, file.waveform = audio.duration_s, render.waveform(audio)
+        flags = discord.MessageFlags._from_value(0 if text else render.VOICE_MESSAGE)
+        return await self._post(client, delivery, reply_to, content=text, file=file, flags=flags)
+
+    @staticmethod
+    async def _post(client: Client, delivery: Delivery, reply_to: str | None, **what: Any) -> str:
+        """By the HTTP client itself: of what comes back the id is enough, and a voice message goes no other way."""
         reference = _reference(delivery.room, reply_to)
         with discord.http.handle_message_parameters(
-            content=text,
-            file=file,
-            flags=discord.MessageFlags._from_value(0 if text else render.VOICE_MESSAGE),
             nonce=delivery.key,
             allowed_mentions=NO_MENTIONS,
-            message_reference=discord.utils.MISSING if reference is None else reference.to_dict(),
+            message_reference=discord.utils.MISSING if reference is None else reference.to_message_reference_dict(),
+            **what,
         ) as params:
             for part in params.multipart or ():
                 if part["name"].startswith("files["):  # Discord takes duration and waveform for audio alone
@@ -277,6 +278,19 @@ class DiscordPlatform:
         moderates = may.manage_messages or may.moderate_members or may.kick_members or may.ban_members
         return Role.MODERATOR if moderates else Role.MEMBER
 
+    async def standing(self, room: Room) -> Standing:
+        """Read from Discord for this call. A server's own restriction leaves its channels unmarked, and a thread is
+        what its channel is: https://github.com/discord/discord-api-docs/issues/7914"""
+        if room.space is None or room.kind is RoomKind.DIRECT:
+            return Standing()
+        client = await self._client()
+        with in_our_terms():
+            guild = await client.fetch_guild(int(room.space), with_counts=False)
+            if is_adult(guild):
+                return Standing(age_restricted=True)
+            channel = await client.http.get_channel(int(room.parent or room.id))
+        return Standing(age_restricted=bool(channel.get("nsfw")))
+
     async def thinking(self, room: Room, message_id: str) -> None:
         try:
             await (await self._client()).http.send_typing(int(room.id))
@@ -289,9 +303,10 @@ class DiscordPlatform:
 
     async def _client(self) -> Client:
         """The client that is logged in; at the start, and between two of them, it is waited for a little."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOGIN_WITHIN_S):
-                await self._logged_in.wait()
+        if not self._logged_in.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOGIN_WITHIN_S):
+                    await self._logged_in.wait()
         client = self.client
         if client is not None and client.user is not None and not client.is_closed():
             return client

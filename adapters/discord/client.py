@@ -7,6 +7,7 @@ that fails, ends it. So a client is used for one life, and ``supervisor`` begins
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
@@ -30,6 +31,9 @@ from bot.store import Store
 from bot.tables import rooms
 
 log = structlog.get_logger(__name__)
+
+OUR_LAST_MESSAGES = 1000
+"""Of so many messages of ours we know, when one is deleted, that it was ours."""
 
 COMMIT_WITHIN_S = 2.0
 """An interaction is acknowledged after so long even when its commit is still on the way: 3 s are allowed."""
@@ -68,6 +72,22 @@ def _outlive_cancellation(http: discord.http.HTTPClient) -> None:
     http.request = requested  # type: ignore[method-assign]
 
 
+def _pass_over_our_own(state: discord.state.ConnectionState[Any]) -> deque[int]:
+    """Discord tells us of each message that we send. Nobody here listens to that; discord.py would build it, the
+    message that it answers, and their authors. Returns the ids of the last of them, kept as it goes on."""
+    build = state.parsers["MESSAGE_CREATE"]
+    ours: deque[int] = deque(maxlen=OUR_LAST_MESSAGES)
+
+    def others(data: Any) -> None:
+        if data["author"]["id"] == str(state.self_id):
+            ours.append(int(data["id"]))
+        else:
+            build(data)
+
+    state.parsers["MESSAGE_CREATE"] = others
+    return ours
+
+
 class Client(discord.Client):
     """Built for one login; ``arrivals``, ``interactions``, ``unread`` (by space, where a reading began that was not
     finished), ``logged_in`` and the store outlive it. ``lost_at``: since when the gateway, once
@@ -94,6 +114,7 @@ class Client(discord.Client):
             chunk_guilds_at_startup=False,
         )
         _outlive_cancellation(self.http)
+        self._ours = _pass_over_our_own(self._connection)
         self._settings = settings
         self._clock = clock
         self._store = store
@@ -250,8 +271,7 @@ class Client(discord.Client):
             await self._arrivals.arrive(edited)
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        ours = payload.cached_message is not None and payload.cached_message.author.id == self.bot_id
-        if not ours:
+        if payload.message_id not in self._ours:
             await self._recalled(payload.channel_id, payload.guild_id, {payload.message_id})
 
     async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:

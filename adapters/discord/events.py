@@ -58,7 +58,7 @@ def room_of(place: object) -> Room | None:
             name=readable(place.name),
             parent=str(place.parent_id),
             space=str(place.guild.id),
-            age_restricted=_is_adult(place.guild) or bool(place.parent and place.parent.is_nsfw()),
+            age_restricted=is_adult(place.guild) or bool(place.parent and place.parent.is_nsfw()),
         )
     if isinstance(place, discord.TextChannel | discord.VoiceChannel | discord.StageChannel):
         return Room(
@@ -67,7 +67,7 @@ def room_of(place: object) -> Room | None:
             RoomKind.GROUP,
             name=readable(place.name),
             space=str(place.guild.id),
-            age_restricted=_is_adult(place.guild) or place.is_nsfw(),
+            age_restricted=is_adult(place.guild) or place.is_nsfw(),
         )
     if isinstance(place, discord.PartialMessageable):  # a channel of which the gateway has not told us yet
         if place.guild_id is None:
@@ -77,12 +77,14 @@ def room_of(place: object) -> Room | None:
     return None
 
 
-def _is_adult(guild: discord.Guild) -> bool:
+def is_adult(guild: discord.Guild) -> bool:
     return guild.nsfw_level in (discord.NSFWLevel.explicit, discord.NSFWLevel.age_restricted)
 
 
 def readable(name: str, fallback: str = "") -> str:
     """A name on one line without what cannot be seen: control, direction and zero-width characters."""
+    if name.isascii() and name.isprintable():
+        return " ".join(name.split())[:_MOST_NAME_CHARS] or fallback
     shown = "".join(char for char in name if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
     return " ".join(shown.split())[:_MOST_NAME_CHARS] or fallback
 

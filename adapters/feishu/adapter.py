@@ -34,7 +34,7 @@ from adapters.feishu.webhook import Webhook
 from bot.delivery import Audio, Content, Delivery, DeliveryAct
 from bot.errors import PlatformError, Undeliverable, UsageError
 from bot.event import Attachment, Member, Role, Room, RoomKind
-from bot.ports import Accept, Capabilities
+from bot.ports import Accept, Capabilities, Standing
 
 MESSAGES = "/open-apis/im/v1/messages"
 THINKING = "Typing"
@@ -201,7 +201,10 @@ class FeishuPlatform:
     async def _audio(self, audio: Audio) -> str:
         """Upload a spoken answer; its length must be told, or none is shown."""
         fields = {"file_type": "opus", "file_name": "answer.opus", "duration": str(round(audio.duration_s * 1000))}
-        uploaded = await self.api.upload("/open-apis/im/v1/files", fields, "file", "answer.opus", Path(audio.path))
+        try:
+            uploaded = await self.api.upload("/open-apis/im/v1/files", fields, "file", "answer.opus", Path(audio.path))
+        except FileNotFoundError as error:
+            raise Undeliverable("its sound is gone") from error
         return json.dumps({"file_key": uploaded["file_key"]})
 
     async def _root(self, room: Room) -> str | None:
@@ -256,6 +259,13 @@ class FeishuPlatform:
         if chat.get("owner_id") == member.id:
             return Role.OWNER
         return Role.ADMIN if member.id in (chat.get("user_manager_id_list") or []) else Role.MEMBER
+
+    async def standing(self, room: Room) -> Standing:
+        """Feishu knows no restriction by age. What does not say that it is internal counts as external."""
+        if room.kind is RoomKind.DIRECT:
+            return Standing()
+        chat = await self.api.call("GET", chat_path(room.parent or room.id), query={"user_id_type": "open_id"})
+        return Standing(external=chat.get("external") is not False)
 
     async def thinking(self, room: Room, message_id: str) -> None:
         """A typing reaction on the question; it goes when the answer comes. Not waited for: whoever asks for it may

@@ -28,7 +28,7 @@ from adapters.web.throttle import Throttle
 from bot.delivery import Button, Content, Delivery
 from bot.errors import PlatformError, Undeliverable
 from bot.event import Added, Attachment, AttachmentKind, Member, Role, Room
-from bot.ports import Accept, Capabilities, Clock
+from bot.ports import Accept, Capabilities, Clock, Standing
 from bot.retention import Eraser
 from bot.store import Store
 
@@ -56,6 +56,7 @@ class WebPlatform:
         sends_per_s=0,
         edits_per_s=6,
         key_window_s=math.inf,
+        only_bot=True,
     )
 
     def __init__(
@@ -110,7 +111,10 @@ class WebPlatform:
         content = delivery.content
         files: tuple[KeptFile, ...] = ()
         if content.audio is not None and not await self._is_sent(delivery.key):
-            files = (await asyncio.to_thread(self._keep_audio, Path(content.audio.path), content.audio.duration_s),)
+            try:
+                files = (await asyncio.to_thread(self._keep_audio, Path(content.audio.path), content.audio.duration_s),)
+            except FileNotFoundError as error:
+                raise Undeliverable("its sound is gone") from error
         draft = Draft(
             room=delivery.room.id,
             key=delivery.key,
@@ -155,6 +159,10 @@ class WebPlatform:
         found = await self.members.get(member.id)
         return found.role if found is not None else Role.MEMBER
 
+    async def standing(self, room: Room) -> Standing:
+        """The web room knows no restriction by age, and its members are whom its operator lets in."""
+        return Standing()
+
     async def thinking(self, room: Room, message_id: str) -> None:
         known = as_message_id(message_id)
         if known is not None and room.id == self.room.room.id:
@@ -177,7 +185,7 @@ class WebPlatform:
         return self.room.eraser()
 
     def _keep_audio(self, path: Path, duration_s: float) -> KeptFile:
-        kept = self.room.files.keep(path, path.name, AttachmentKind.VOICE)
+        kept = self.room.files.keep(path, f"voice{path.suffix}", AttachmentKind.VOICE)
         return KeptFile(kept.ref, kept.name, kept.kind, kept.media_type, kept.size_bytes, duration_s)
 
 

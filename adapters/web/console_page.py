@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.web import texts
 from adapters.web.console_knowledge import knowledge_tab
+from adapters.web.console_review import review_tab
 from adapters.web.console_rooms import members_part, rooms_tab
 from adapters.web.look import made_apart, mount, page_head
 from adapters.web.site import Site
@@ -33,6 +34,7 @@ CONSOLE = "/console"
 log = structlog.get_logger(__name__)
 
 _TITLE = Text(zh="控制台", en="Console")
+_REVIEW = Text(zh="待处理", en="Review")
 _KNOWLEDGE = Text(zh="知识库", en="Knowledge")
 _ROOMS = Text(zh="房间与设置", en="Rooms and settings")
 _TO_ROOM = Text(zh="回聊天室", en="Back to the room")
@@ -108,6 +110,9 @@ def make_console(site: Site, language: str) -> gr.Blocks:
             if site.desks.knowledge is not None:
                 with gr.Tab(say(_KNOWLEDGE), id="knowledge"):
                     knowledge_tab(blocks, site, site.desks.knowledge, say, guard)
+            if site.desks.review is not None:
+                with gr.Tab(say(_REVIEW), id="review"):
+                    review_tab(blocks, site, site.desks.review, say, guard)
             with gr.Tab(say(_ROOMS), id="rooms"):
                 if site.desks.scopes is not None:
                     rooms_tab(blocks, site, site.desks.scopes, language, say, guard)

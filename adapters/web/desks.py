@@ -55,6 +55,23 @@ class KnowledgeDesk(Protocol):
         ...
 
 
+class ReviewDesk(Protocol):
+    """The review tab's other side: rows for its three tables, each beginning with a number, and what is done to one.
+    Each of the doing methods returns a sentence, and raises ``MaodouError`` with one."""
+
+    async def uploads(self) -> Sequence[Sequence[object]]: ...
+
+    async def cases(self) -> Sequence[Sequence[object]]: ...
+
+    async def sources(self) -> Sequence[Sequence[object]]: ...
+
+    async def decide(self, number: int, *, take: bool, who: str) -> str: ...
+
+    async def rule(self, number: int, ruling: str, source: str, who: str) -> str: ...
+
+    async def sync(self, number: int, *, end: bool) -> str: ...
+
+
 @dataclass(slots=True)
 class Desks:
     """What is there is shown; what is None is left out of the pages. Filled before the room runs."""
@@ -62,4 +79,5 @@ class Desks:
     health: Health | None = None
     why: Why | None = None
     knowledge: KnowledgeDesk | None = None
+    review: ReviewDesk | None = None
     scopes: Scopes | None = None

@@ -19,6 +19,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 
 from adapters.web.mentions import Mentions
+from bot.plain import plain_words
 
 SOURCES_HEAD = re.compile(
     r"^(?:[-*_]{3,}[ \t]*\n+)?[#>* \t]*"
@@ -95,11 +96,10 @@ def split_sources(text: str) -> tuple[str, list[tuple[int, str]]]:
     return text[: heads[-1].start()].rstrip(), sources
 
 
-def excerpt(text: str, max_chars: int) -> str:
-    """The start of a message on one line, without Markdown's marks: for the line above a reply."""
-    body, _ = split_sources(text)
-    plain = re.sub(r"[`*_~>#|]+|!?\[([^\]]*)\]\([^)]*\)", r"\1", body)
-    plain = " ".join(plain.split())
+def excerpt(text: str, max_chars: int, *, ours: bool) -> str:
+    """The start of a message on one line, for the line above a reply: a member's letter for letter, ours without
+    Markdown's marks."""
+    plain = plain_words(split_sources(text)[0][: 20 * max_chars]) if ours else " ".join(text.split())
     return plain if len(plain) <= max_chars else plain[: max_chars - 1].rstrip() + "…"
 
 

@@ -74,7 +74,8 @@ def make_room(site: Site, versions: Mapping[str, str], uploads: Path) -> gr.Bloc
         return {"text": "", "files": []}, _outcome(act, "")
 
     async def greet_in(request: gr.Request) -> Any:
-        return gr.update(placeholder=texts.page_texts(site.language(request))["placeholder"])
+        words = texts.page_texts(site.language(request))["placeholder"]
+        return gr.update(placeholder=words, label=words)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
     with gr.Blocks(

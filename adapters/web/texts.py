@@ -78,6 +78,7 @@ _PAGE = {
     "copied": Text(zh="已复制", en="Copied"),
     "sources": Text(zh="来源", en="Sources"),
     "thinking": Text(zh="毛豆在想", en="Maodou is thinking"),
+    "voice": Text(zh="{name} 的语音消息", en="Voice message from {name}"),
     "older": Text(zh="更早的消息", en="Earlier messages"),
     "fresh": Text(zh="新消息", en="New messages"),
     "gone": Text(zh="原消息不在了", en="The message is gone"),

@@ -101,7 +101,7 @@ def show(message: Kept, target: Kept | None, markdown: Markdown) -> Shown:
             "id": message.reply_to,
             "name": target.author_name if target is not None else "",
             "ours": target is not None and target.author is None,
-            "text": excerpt(target.text, _EXCERPT_CHARS) if target is not None else "",
+            "text": excerpt(target.text, _EXCERPT_CHARS, ours=target.author is None) if target is not None else "",
         }
     return shown
 

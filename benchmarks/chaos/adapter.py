@@ -15,7 +15,7 @@ from benchmarks.chaos.wire import Frame, receive_frame, send_frame
 from bot.delivery import Content, Delivery, DeliveryAct
 from bot.errors import CannotLook, StoreError, TryLater, Undeliverable
 from bot.event import Addressed, Attachment, Member, Message, Role, Room, Said
-from bot.ports import Accept, Capabilities
+from bot.ports import Accept, Capabilities, Standing
 
 log = structlog.get_logger(__name__)
 
@@ -121,6 +121,9 @@ class ScriptedPlatform:
 
     async def role(self, room: Room, member: Member) -> Role:
         return Role.MEMBER
+
+    async def standing(self, room: Room) -> Standing:
+        return Standing()
 
     async def thinking(self, room: Room, message_id: str) -> None:
         return None

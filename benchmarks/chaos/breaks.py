@@ -9,6 +9,7 @@ import asyncio
 import random
 import secrets
 import time
+from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
@@ -75,17 +76,22 @@ class CommitsLater(Store):
         super().__init__(make_engine(settings), settings)
         self.held: set[str] = set()
 
-    def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
+    def submit(self, operation: Operation[T], then: Callable[[T], None] | None = None) -> asyncio.Future[T]:
         if not (isinstance(operation, partial) and operation.func is carry_out):
-            waiting: asyncio.Future[T] = super().submit(operation)
+            waiting: asyncio.Future[T] = super().submit(operation, then)
             return waiting
         loop = asyncio.get_running_loop()
         early: asyncio.Future[T] = loop.create_future()
 
+        def announce(result: T) -> None:
+            if then is not None:
+                then(result)
+            early.set_result(result)
+
         def announced(connection: Connection) -> T:
             result: T = operation(connection)
             self.held = _plain_sends(result)
-            loop.call_soon_threadsafe(early.set_result, result)
+            loop.call_soon_threadsafe(announce, result)
             if self.held:
                 time.sleep(self.HEAD_START_S)
                 self.held = set()

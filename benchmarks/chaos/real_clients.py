@@ -13,7 +13,7 @@ from benchmarks.chaos.points import Fuse, Point
 from benchmarks.chaos.script import MAX_CHARS
 from bot.delivery import Content, Delivery
 from bot.event import Attachment, Event, Member, Role, Room
-from bot.ports import Accept, Capabilities, Platform, SystemClock
+from bot.ports import Accept, Capabilities, Platform, Standing, SystemClock
 from bot.store import Store
 
 BREAKS = (Break.KEY, Break.LOOK, Break.ACK_ORDER)
@@ -81,6 +81,9 @@ class Fused:
 
     async def role(self, room: Room, member: Member) -> Role:
         return await self._platform.role(room, member)
+
+    async def standing(self, room: Room) -> Standing:
+        return await self._platform.standing(room)
 
     async def thinking(self, room: Room, message_id: str) -> None:
         await self._platform.thinking(room, message_id)

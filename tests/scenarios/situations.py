@@ -158,7 +158,7 @@ SITUATIONS: tuple[Situation, ...] = (
         "a stranger sends a voice message",
         (Say(by="stranger", where=DIRECT, voice=True),),
         ("语音",),
-        ("said:refused(not_heard)",),
+        ("said:refused(no_ear)",),
         {"q": Understood(attachments=("voice",), kind="direct")},
         frozenset({Lack.DIRECT_MESSAGES}),
     ),

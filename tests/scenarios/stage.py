@@ -85,7 +85,8 @@ class Stage(ABC):
 
     async def accept(self, event: Event) -> bool:
         new = await self.core.inbox.accept(event)
-        self.heard.append(event)
+        if new:  # a busy platform delivers again what was acknowledged late
+            self.heard.append(event)
         return new
 
     @contextlib.asynccontextmanager

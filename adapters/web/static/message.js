@@ -41,7 +41,7 @@
     return bytes < 1048576 ? `${Math.round(bytes / 1024)} KB` : `${(bytes / 1048576).toFixed(1)} MB`;
   }
 
-  function file(attached) {
+  function file(attached, name, page) {
     if (attached.kind === "image") {
       const link = el("a", "picture");
       link.href = attached.url;
@@ -59,6 +59,7 @@
       player.controls = true;
       player.preload = "metadata";
       player.src = attached.url;
+      player.setAttribute("aria-label", fill(page.texts.voice, { name }));
       return player;
     }
     const link = el("a", "file");
@@ -160,7 +161,7 @@
       finish(text, page);
       bubble.append(text);
     }
-    for (const attached of said.files) bubble.append(file(attached));
+    for (const attached of said.files) bubble.append(file(attached, name, page));
     const held = el("div", "held");
     held.append(bubble, acts(said, page));
     const body = el("div", "body");

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
+import discord
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.discord import render
 from bot.delivery import Audio, Content, Delivery, DeliveryAct, DeliveryState
+from bot.errors import Undeliverable
 from bot.event import Room
 from tests.adapters.discord.conftest import Bot, Place
 from tests.emulators.discord import DiscordEmulator
@@ -72,3 +76,34 @@ async def test_speech_is_sent_as_a_voice_message(
     spoken = platform.said(place.room)[1]
     assert spoken.content == "and in words"
     assert not spoken.flags & render.VOICE_MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "points", "text", "code"),
+    [(1.0, 256, "", 0), (1.0, 257, "", 50035), (0.0, 9, "", 50161), (1.0, 0, "", 50161), (1.0, 9, "words", 50159)],
+)
+async def test_discord_takes_a_voice_message_only_as_it_must_be(
+    place: Place, bot: Bot, duration_s: float, points: int, text: str, code: int
+) -> None:
+    client = bot.platform.client
+    assert client is not None
+    file = render.VoiceFile(io.BytesIO(b"OggS"), "voice-message.ogg")
+    file.duration_s, file.waveform = duration_s, bytes([7]) * points
+    flags = discord.MessageFlags._from_value(render.VOICE_MESSAGE)
+    with discord.http.handle_message_parameters(content=text or None, file=file, flags=flags) as params:
+        for part in params.multipart or ():
+            if part["name"].startswith("files["):
+                part["content_type"] = "audio/ogg"
+        if not code:
+            await client.http.send_message(place.room.id, params=params)
+            return
+        with pytest.raises(discord.HTTPException) as refused:
+            await client.http.send_message(place.room.id, params=params)
+    assert refused.value.code == code
+
+
+async def test_one_whose_sound_is_gone_is_not_tried_for_ever(place: Place, bot: Bot) -> None:
+    room = Room("discord", str(place.room.id), space=str(place.guild.id))
+    content = Content("", audio=Audio("/nowhere/gone.ogg", 1.0))
+    with pytest.raises(Undeliverable):
+        await bot.platform.send(Delivery(1, "gone", room, DeliveryAct.SPEAK, content, DeliveryState.PLANNED, 0.0))

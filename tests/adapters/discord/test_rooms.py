@@ -8,11 +8,12 @@ import pytest
 
 from bot.decision import Outcome, Reason
 from bot.errors import MemberError
-from bot.event import Member, Role, Room, load_event
+from bot.event import Member, Role, Room, RoomKind, load_event
 from bot.tables import feedback, inbox, rooms
 from bot.testing import Echo
 from tests.adapters.discord.conftest import Bot, Home, Place
 from tests.emulators.discord import Act, DiscordEmulator, RestFault, Upload
+from tests.emulators.discord.world import Channel
 
 
 async def test_a_mention_is_answered_once_where_it_was_said(platform: DiscordEmulator, place: Place, bot: Bot) -> None:
@@ -263,6 +264,35 @@ async def test_an_age_restricted_room_and_its_threads_are_known(
         await bot.quiet()
         restricted = [load_event((await bot.decision(each.id)).payload).room.age_restricted for each in said]
         assert restricted == [False, True, True, True]
+
+
+async def test_who_can_be_in_a_room_is_asked_when_it_matters(platform: DiscordEmulator, place: Place, bot: Bot) -> None:
+    adult = platform.world.channel(place.guild, "late-night", nsfw=True)
+    thread = platform.thread(adult, "later", place.ann)
+    whole = platform.world.guild("Casino", nsfw_level=3)
+    platform.world.join(whole, place.ann)
+    table = platform.world.channel(whole, "table")
+
+    async def restricted(channel: Channel, parent: Channel | None = None) -> bool:
+        assert channel.guild is not None
+        kind = RoomKind.THREAD if parent else RoomKind.GROUP
+        room = Room(
+            "discord",
+            str(channel.id),
+            kind,
+            parent=str(parent.id) if parent else None,
+            space=str(channel.guild.id),
+            age_restricted=True,  # as it once was: what Discord says now is what counts
+        )
+        return (await bot.platform.standing(room)).age_restricted
+
+    assert [await restricted(each) for each in (place.room, adult, table)] == [False, True, True]
+    assert await restricted(thread, adult)
+    adult.nsfw = False
+    assert not await restricted(adult)
+    assert not await restricted(thread, adult)
+    direct = Room("discord", "77", RoomKind.DIRECT)
+    assert not (await bot.platform.standing(direct)).age_restricted
 
 
 async def test_roles_are_read_when_they_are_used(platform: DiscordEmulator, place: Place, bot: Bot) -> None:

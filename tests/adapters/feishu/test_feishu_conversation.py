@@ -279,3 +279,14 @@ async def test_roles_are_read_from_the_platform_each_time(bot: Running, ann: Per
     assert await role(ann, topic) is Role.OWNER
     chat.managers.remove(ben.open_id)
     assert await role(ben) is Role.MEMBER
+
+
+async def test_whether_a_group_is_external_is_asked_when_it_matters(bot: Running, ann: Person) -> None:
+    from bot.event import Room, RoomKind
+
+    chat = bot.feishu.group(ann)
+    room, topic = Room("feishu", chat.id), Room("feishu", "omt_9", RoomKind.THREAD, parent=chat.id)
+    assert not (await bot.platform.standing(room)).external
+    chat.external = True
+    assert (await bot.platform.standing(room)).external
+    assert (await bot.platform.standing(topic)).external

@@ -163,6 +163,7 @@ async def test_a_spoken_answer_goes_out_with_its_length(bot: Running, group: Cha
     post = bot.feishu.world.posts[sent]
     assert post.type == "audio"
     assert bot.feishu.world.files["file_1"] == ("answer.opus", b"OggS spoken")
+    assert bot.feishu.world.audio["file_1"] == 1250
 
 
 async def test_words_for_a_topic_that_answer_nothing_stay_in_it(bot: Running, ann: Person) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from adapters.web.texts import page_texts
 from bot.event import Addressed, AttachmentKind, Role
 from tests.adapters.web.rooms import Served, delivery
 
@@ -35,6 +36,9 @@ async def test_two_members_see_each_other_and_an_answer_live(served: Served, peo
         await anna.joins("Anna")
         await expect(lin.page.locator(".present")).to_have_text("2 人在线")
         await expect(anna.page.locator(".present")).to_have_text("2 here")
+        for each, language in ((lin, "zh"), (anna, "en")):
+            words = page_texts(language)["placeholder"]
+            await expect(each.page.get_by_role("textbox", name=words)).to_have_attribute("placeholder", words)
 
         await lin.says("大家好")
         await anna.sees("大家好")

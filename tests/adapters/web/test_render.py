@@ -137,5 +137,20 @@ def test_what_is_no_list_of_sources_stays_as_it_is(text: str) -> None:
 
 
 def test_an_excerpt_is_one_short_line() -> None:
-    assert excerpt("**a**  `b`\n[c](https://x.y)\n\n来源\n[1] d", 80) == "a b c"
-    assert excerpt("x" * 100, 10) == "xxxxxxxxx…"
+    assert excerpt("**a**  `b`\n[c](https://x.y)\n\n来源\n[1] d", 80, ours=True) == "a b c"
+    assert excerpt("# A\n\n- b\n- c\n\n| d | e |\n|---|---|\n| f | g |", 80, ours=True) == "A b c d e f g"
+    assert excerpt("x" * 100, 10, ours=False) == "xxxxxxxxx…"
+
+
+@pytest.mark.parametrize(
+    "line", ["/settings digest_at 25:00", "unasked_per_hour", "/forget <me>", "a *b* `c` ~d~ #e |f| [g](h)", "> x_y_"]
+)
+def test_a_member_is_quoted_letter_for_letter(line: str) -> None:
+    assert excerpt(line, 80, ours=False) == line
+
+
+@pytest.mark.parametrize(
+    "line", ["`/settings digest_at 25:00`", "**unasked_per_hour**", "`/forget <me>`", "/forget <me>"]
+)
+def test_of_our_words_only_markdown_s_marks_go(line: str) -> None:
+    assert excerpt(line, 80, ours=True) == line.strip("`*")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tests.emulators.discord.server import DiscordEmulator
 
 VOICE_FLAG = 8192
+MOST_WAVEFORM_POINTS = 256
 
 
 class Messages:
@@ -163,8 +165,14 @@ class Messages:
             raise ApiError(400, 50159, "Voice messages do not support additional content.")
         if len(files) != 1 or not files[0].media_type.startswith("audio/"):
             raise ApiError(400, 50160, "Voice messages must have a single audio attachment.")
-        if files[0].duration_s is None or not files[0].waveform:
+        if not files[0].duration_s or not files[0].waveform:
             raise ApiError(400, 50161, "Voice messages must have supporting metadata.")
+        try:
+            points = base64.b64decode(files[0].waveform, validate=True)
+        except ValueError:
+            points = b""
+        if not 1 <= len(points) <= MOST_WAVEFORM_POINTS:
+            raise ApiError.form("attachments", "BASE_TYPE_BAD_LENGTH", "waveform: 1 to 256 points, in base 64")
 
     def _pings(self, body: Json, content: str, replied: int | None) -> tuple[tuple[int, ...], bool]:
         """Whom a bot's message really notifies: what it mentions, as far as ``allowed_mentions`` lets it."""

@@ -185,7 +185,7 @@ class Api:
             "owner_id_type": "open_id",
             "user_manager_id_list": chat.managers,
             "tenant_key": "tenant_1",
-            "external": False,
+            "external": chat.external,
             "user_count": str(len(chat.members)),
         }
 

@@ -42,10 +42,8 @@ class BareBot:
         self._pressed: dict[str, Any] = {"toast": {"type": "info", "content": "ok"}}
         self.received: list[dict[str, Any]] = []
         self._loop = asyncio.new_event_loop()
-        lws.loop = self._loop
-        self._client = lws.Client(
-            app_id, secret, event_handler=self._dispatcher(), domain=url, log_level=lark.LogLevel.CRITICAL
-        )
+        self._made_of = (app_id, secret, url)
+        self._client: Any = None
         self._thread = threading.Thread(target=self._run, name="bare-bot", daemon=True)
 
     def _dispatcher(self) -> Any:
@@ -65,8 +63,17 @@ class BareBot:
         self._on(event)
         return self._pressed
 
+    def _make_client(self) -> Any:
+        """In the thread that has its loop: elsewhere its cache would make another one, and close it never."""
+        lws.loop = self._loop
+        app_id, secret, url = self._made_of
+        return lws.Client(
+            app_id, secret, event_handler=self._dispatcher(), domain=url, log_level=lark.LogLevel.CRITICAL
+        )
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._client = self._make_client()
         with contextlib.suppress(RuntimeError):  # "Event loop stopped before Future completed": that is stop()
             self._client.start()
         self._client._auto_reconnect = False

@@ -85,7 +85,7 @@ class Events:
             {
                 "chat_id": chat.id,
                 "operator_id": by.ids,
-                "external": False,
+                "external": chat.external,
                 "operator_tenant_key": TENANT,
                 "name": chat.name,
             },

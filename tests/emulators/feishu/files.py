@@ -9,7 +9,7 @@ from aiohttp import web
 
 from tests.emulators.feishu.api import INVALID, Api, Refused
 
-AUDIO = {"opus"}
+TYPES = {"opus", "mp4", "pdf", "doc", "xls", "ppt", "stream"}
 
 
 class Files:
@@ -30,7 +30,14 @@ class Files:
         name, content = form["file"]
         if not form.get("file_type") or not name:
             raise Refused(INVALID, "file_type and a file with a name are required")
+        type_ = str(form["file_type"])
+        if type_ not in TYPES:
+            raise Refused(INVALID, f"there is no file_type {type_}")
         key = self._world.number("file")
+        if type_ == "opus":
+            if not content.startswith(b"OggS"):
+                raise Refused(INVALID, "an opus file is Ogg")
+            self._world.audio[key] = int(form["duration"]) if str(form.get("duration") or "").isdigit() else None
         self._world.files[key] = (str(form.get("file_name") or name), content)
         return {"file_key": key}
 

@@ -18,6 +18,9 @@ from tests.emulators.feishu.world import TENANT, Chat, Post
 
 UUID_MOST_CHARS = 50
 CARD_FAILED = 230099
+WRONG_FILE_TYPE = 230055
+"""A file uploaded as opus is sent as audio and as nothing else; as Feishu's own client met it:
+https://github.com/larksuite/cli/issues/1247"""
 TYPES = {"text", "post", "interactive", "image", "audio", "file", "media"}
 
 
@@ -130,6 +133,8 @@ class Messages:
             key = content.get("image_key") or content.get("file_key")
             if key not in self._world.files:
                 raise invalid("invalid file_key")
+            if (type_ == "audio") != (key in self._world.audio):
+                raise Refused(WRONG_FILE_TYPE, "The type of file upload does not match the type of message being sent")
         return content
 
     def _check_card(self, content: dict[str, Any]) -> None:

@@ -40,6 +40,7 @@ class Chat:
     managers: list[str]
     members: list[str]
     has_bot: bool = True
+    external: bool = False
 
 
 @dataclass(slots=True)
@@ -100,6 +101,7 @@ class World:
         self.posts: dict[str, Post] = {}
         self.cards: dict[str, CardEntity] = {}
         self.files: dict[str, tuple[str, bytes]] = {}  # key -> (name, bytes)
+        self.audio: dict[str, int | None] = {}  # key -> its length in ms, as it was told with the upload
         self.keys: dict[tuple[str, str], tuple[str, float]] = {}  # (chat, uuid) -> (message id, first used at)
         self.absorbed = 0  # sends that found a message under their key
         self.log: list[Seen] = []
