@@ -4,14 +4,15 @@
 #   make test           what this machine can test; one counted line for each part it lacks
 #   make setup          the environment in .venv/ (ALL=1: with every extra)
 #   make check          formatting, types, import contracts
-#   make lock           resolve pyproject.toml anew into constraints.txt
+#   make model-demo     a small model is made, taught who it is, packed, served, and asked in the web room
+#   make lock           resolve pyproject.toml anew into constraints.txt, and llm/environments too
 #
 # A file in .venv/ stands for each set of packages that is in; a set is installed again only when
 # pyproject.toml or constraints.txt is newer than its file.
 
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := bot search net rag llm moderation adapters maodou benchmarks
+PACKAGES := bot search net rag recommender asr_tts llm finetune_xtuner moderation adapters maodou benchmarks
 SOURCES := pyproject.toml constraints.txt
 
 # The first Python that will do, or the one that is named: make setup PYTHON=/opt/python3.13/bin/python3
@@ -22,7 +23,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 PIP = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
 	$(BIN)/python -m pip install -qq --use-pep517
 
-.PHONY: help run test setup check lock
+.PHONY: help run test setup check model-demo lock
 .DEFAULT_GOAL := help
 
 help:
@@ -42,6 +43,9 @@ check: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(wildcard $(PACKAGES))
 	@$(BIN)/lint-imports
+
+model-demo: $(VENV)/.dev
+	@$(BIN)/python -m maodou.model_demo --environments $(VENV)/environments $(ARGS)
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Maodou needs Python 3.11, 3.12, 3.13 or 3.14, and found none of them." \
@@ -72,3 +76,4 @@ lock: | $(BIN)/python
 		--no-header --no-emit-index-url --no-emit-find-links $(UPGRADE) pyproject.toml $(VENV)/lock/build.txt \
 		-o constraints.txt
 	@echo "constraints.txt: $$(grep -c == constraints.txt) packages"
+	@$(BIN)/python -m llm.environments lock --uv $(VENV)/lock/bin/uv

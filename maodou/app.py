@@ -15,23 +15,33 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from asr_tts.commands import VoiceCommands
+from asr_tts.correcting import Correcting
+from asr_tts.ear import LocalEar, ServerEar, make_ear
+from asr_tts.keeping import kept_notes, spoken_answers
+from asr_tts.mouth import Mouth, who_speaks
 from bot.commands import Commands
 from bot.core import Core
 from bot.errors import UsageError
+from bot.hearing import HearingLimits
 from bot.ports import Accept, Clock, Platform, SystemClock
 from bot.retention import Retention
 from bot.scopes import Scopes
 from bot.store import Store
+from llm.commands import ModelCommands
 from maodou.config import ROOM_SETTINGS, Settings
 from maodou.database import open_store
 from maodou.documents import Documents
 from maodou.housekeeping import Housekeeping
 from maodou.instance import only_one
+from maodou.introduction import introduction_of
+from maodou.kb_rooms import ERASERS, knowledge_commands
+from maodou.reading import make_reading
 from moderation.commands import FilterCommands
 from moderation.judging import Filter
 from moderation.screen import FilterScreen
-from rag.commands import KnowledgeCommands
-from rag.embed import VECTORS
+from moderation.standings import Standings
+from recommender.reading import Reading
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +63,10 @@ class App:
     store: Store
     core: Core
     documents: Documents
+    reading: Reading
     housekeeping: Housekeeping
+    ear: LocalEar | ServerEar
+    mouth: Mouth | None
     platforms: Mapping[str, Platform]
     fallen: dict[str, str] = field(default_factory=dict)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -78,9 +91,15 @@ class App:
             platforms = {platform.name: platform for platform in make_platforms(settings, store, clock)}
             documents = opened.enter_context(Documents.open(settings, store, sample=True))
             scopes = Scopes(store, clock, ROOM_SETTINGS, configured=settings.rooms)
-            screen = FilterScreen(scopes, Filter.shipped())
+            screen = FilterScreen(scopes, Filter.shipped(), Standings(platforms, clock))
             retention = Retention(store, clock, settings.core.retention_days, settings.core.keys_days)
-            retention.add(VECTORS)
+            notes = settings.data_dir / "notes"
+            speech = settings.data_dir / "speech"
+            retention.add(*ERASERS, kept_notes(notes), spoken_answers(speech))
+            hearing = settings.data_dir / "hearing"
+            ear = make_ear(settings.voice.ear, settings.data_dir / "models", hearing)
+            mouth = Mouth.make(settings.voice.mouth, speech, clock)
+            correcting = Correcting(store, lambda event: core.inbox.accept(event))
             core = Core.build(
                 store,
                 platforms,
@@ -89,14 +108,35 @@ class App:
                 settings=settings.core,
                 clock=clock,
                 screen=screen,
+                ear=ear,
+                voice=mouth,
+                hearing_limits=HearingLimits(
+                    follow_up_s=settings.voice.follow_up_s,
+                    max_note_bytes=settings.voice.ear.max_note_bytes,
+                    work_dir=hearing,
+                    keep_dir=notes if settings.voice.keep_audio else None,
+                ),
+                introduction=introduction_of(settings, documents.model),
                 scopes=scopes,
                 retention=retention,
                 commands=Commands(
-                    (KnowledgeCommands(documents.library).command, FilterCommands(scopes, screen).command)
+                    (
+                        *knowledge_commands(documents, store, settings, platforms),
+                        FilterCommands(scopes, screen).command,
+                        VoiceCommands(
+                            scopes,
+                            correcting.command,
+                            leaves_machine=ear.leaves_machine,
+                            keeps_audio=settings.voice.keep_audio,
+                            speaks=next(iter(who_speaks(settings.voice.mouth)), ""),
+                        ).command,
+                        ModelCommands(settings.model, documents.model).command,
+                    )
                 ),
             )
+            reading = make_reading(settings, core, screen, documents.model)
             housekeeping = Housekeeping(store, retention, clock, settings.data_dir)
-            yield cls(settings, store, core, documents, housekeeping, platforms)
+            yield cls(settings, store, core, documents, reading, housekeeping, ear, mouth, platforms)
 
     async def run(self, announce: Callable[[Platform], None] = lambda platform: None) -> None:
         """Work until :meth:`stop`, a signal, or the end of a platform's input.
@@ -107,10 +147,12 @@ class App:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
         await self.core.start()
-        self.documents.indexes.start()
+        self.documents.start()
         receiving = [asyncio.create_task(self._receive(platform)) for platform in self.platforms.values()]
         beside = [
             asyncio.create_task(self.housekeeping.run()),
+            asyncio.create_task(self.reading.run()),
+            asyncio.create_task(self.ear.start()),
             *(asyncio.create_task(_when_connected(platform, announce)) for platform in self.platforms.values()),
         ]
         stopping = asyncio.create_task(self._stop.wait())
@@ -126,6 +168,9 @@ class App:
                 task.cancel()
             ended = await asyncio.gather(*receiving, *beside, stopping, return_exceptions=True)
             await self.core.close(STOP_WITHIN_S)
+            await self.ear.close()
+            if self.mouth is not None:
+                await self.mouth.aclose()
             await self.documents.aclose()
         for outcome in ended:
             if isinstance(outcome, Exception):
@@ -160,6 +205,9 @@ class App:
             "lanes": f"Stuck: {', '.join(stuck)}" if stuck else None,
             "database": self.housekeeping.trouble,
             "knowledge": self.documents.trouble,
+            "feeds": self.reading.trouble,
+            "ear": self.ear.trouble,
+            **({"mouth": self.mouth.health()} if self.mouth is not None else {}),
             **({"model": self.documents.model.health()} if self.documents.model is not None else {}),
             **{name: self.fallen.get(name) or platform.health() for name, platform in self.platforms.items()},
         }

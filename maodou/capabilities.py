@@ -32,7 +32,7 @@ CAN = {
     "threads": Text(zh="在话题、子区里回答", en="answers inside threads and topics"),
     "streams": Text(zh="边写边显示", en="shows an answer while it is made"),
     "buttons": Text(zh="按钮", en="buttons"),
-    "voice": Text(zh="语音消息", en="voice messages"),
+    "voice": Text(zh="听语音消息，也发语音消息（带时长）", en="hears voice messages and sends them, with their length"),
     "history": Text(zh="读回群里的历史", en="reads the room's history back"),
 }
 BOUNDS = {

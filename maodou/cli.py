@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from bot.errors import MaodouError, UsageError
-from maodou import connect, kb
+from maodou import connect, feeds, finetune, kb, llm, voice
 
 app = typer.Typer(
     name="maodou",
@@ -26,11 +26,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(kb.app, name="kb")
+app.add_typer(feeds.app, name="feeds")
+app.add_typer(finetune.app, name="finetune")
+app.add_typer(voice.app, name="voice")
 app.add_typer(connect.app, name="connect")
+app.add_typer(llm.app, name="llm")
 db = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(db, name="db")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON, for programs.")]
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"maodou {version('maodou')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -39,6 +51,9 @@ def options(
     config: Annotated[
         Path | None, typer.Option(help="Read this file instead of config.yaml.", show_default=False)
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Tell the version.", callback=_tell_version, is_eager=True)
+    ] = False,
 ) -> None:
     context.obj = config
 

@@ -24,22 +24,35 @@ from sqlalchemy.exc import ArgumentError
 from adapters.discord.settings import DiscordSettings
 from adapters.feishu.settings import FeishuSettings
 from adapters.web.settings import WebSettings
+from asr_tts.room_settings import VOICE_SETTINGS
+from asr_tts.settings import VoiceSettings
 from bot.errors import UsageError
 from bot.logs import MIN_SECRET_CHARS, LogSettings, Secrets, configure
 from bot.room_settings import CORE_SETTINGS, Setting
 from bot.settings import CoreSettings
 from bot.store import StoreSettings
+from finetune_xtuner.settings import IdentitySettings
 from llm.settings import ModelSettings
 from maodou.config_errors import WrongKey, explain, secrets_in, syntax_error
 from maodou.config_file import config_path, named_config
 from moderation.settings import FILTER_SETTINGS
+from rag.room_settings import KNOWLEDGE_SETTINGS
 from rag.settings import KnowledgeSettings
+from recommender.settings import FEED_ROOM_SETTINGS, FeedSettings
+from recommender.taste_settings import TASTE_SETTINGS
 
 PREFIX = "MAODOU_"
 SAMPLE_BASE = "default"
 """The knowledge base that a new room reads, and that the sample documents go into."""
 
-ROOM_SETTINGS: tuple[Setting[Any], ...] = (*CORE_SETTINGS, *FILTER_SETTINGS)
+ROOM_SETTINGS: tuple[Setting[Any], ...] = (
+    *CORE_SETTINGS,
+    *KNOWLEDGE_SETTINGS,
+    *FILTER_SETTINGS,
+    *VOICE_SETTINGS,
+    *FEED_ROOM_SETTINGS,
+    *TASTE_SETTINGS,
+)
 """What a room can set, of all features; ``rooms:`` gives their defaults."""
 
 
@@ -63,9 +76,15 @@ class Settings(BaseSettings):
     core: CoreSettings = CoreSettings()
     rooms: dict[str, Any] = Field(default_factory=dict, description="Defaults for every room, as /settings names them.")
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    feeds: FeedSettings = FeedSettings()
     model: ModelSettings | None = Field(
         None, description="A chat model that writes the answers; none: the documents' own words."
     )
+    identity: IdentitySettings | None = Field(
+        None,
+        description="Who the bot is: questions about itself are answered by this form.",
+    )
+    voice: VoiceSettings = VoiceSettings()
     web: WebSettings | None = None
     discord: DiscordSettings | None = None
     feishu: FeishuSettings | None = None
@@ -138,6 +157,8 @@ class Settings(BaseSettings):
         values = [url, str(make_url(url).password or "")] if url else []
         values += [secret.get_secret_value() for secret in _secrets_of(self) if secret is not self.database]
         values += [os.environ.get(each.key_env, "") for each in (self.model.endpoints if self.model else ())]
+        speech = (self.voice.ear.server, self.voice.mouth.server)
+        values += [os.environ.get(each.key_env, "") for each in speech if each is not None]
         return Secrets(value for value in values if len(value) >= MIN_SECRET_CHARS)
 
     @property
@@ -147,7 +168,9 @@ class Settings(BaseSettings):
 
 PLATFORMS = ("discord", "feishu")
 SECTIONS = tuple(
-    name for name, field in Settings.model_fields.items() if name in ("log", "core", "knowledge", "web", *PLATFORMS)
+    name
+    for name, field in Settings.model_fields.items()
+    if name in ("log", "core", "knowledge", "feeds", "voice", "web", *PLATFORMS)
 )
 
 
@@ -164,6 +187,8 @@ def load(path: Path | None = None) -> Settings:
     _refuse_secrets(given, document, file)
     if isinstance(folder := given.setdefault("data_dir", "data"), str):
         given["data_dir"] = file.parent / folder
+    if isinstance(identity := given.get("identity"), dict) and isinstance(form := identity.get("form"), str):
+        identity["form"] = file.parent / Path(form).expanduser()
     try:
         return Settings(**given)
     except ValidationError as error:

@@ -46,8 +46,11 @@ def explain(error: ValidationError, document: object, file: Path, model: type[Ba
     """Every mistake in its own line, in the order of the file."""
     schema = model.model_json_schema(by_alias=True)
     sentences = []
-    for mistake in error.errors(include_url=False):
+    mistakes = error.errors(include_url=False)
+    for mistake in mistakes:
         location = mistake["loc"]
+        if mistake["type"] == "too_short" and _is_wrong_inside(location, mistakes):
+            continue  # pydantic counts the items that are right: what is wrong with the others is told
         if isinstance(cause := mistake.get("ctx", {}).get("error"), WrongKey):
             location = (*location, cause.key)
         variable = _variable(prefix, location)
@@ -61,6 +64,11 @@ def explain(error: ValidationError, document: object, file: Path, model: type[Ba
             where, line = f"{file} (for {begun} in the environment)" if begun else str(file), 0
         sentences.append((line, f"{where}: {_sentence(mistake, place, schema)}"))
     return "\n".join(sentence for _, sentence in sorted(sentences, key=lambda pair: pair[0]))
+
+
+def _is_wrong_inside(location: Location, mistakes: Sequence[Mapping[str, Any]]) -> bool:
+    depth = len(location)
+    return any(len(each["loc"]) > depth and each["loc"][:depth] == location for each in mistakes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +188,8 @@ def allowed_one(node: Schema) -> str:
                 return "one of " + choices[1].replace("|", ", ")
             return f"text of the form {pattern}"
         return "text that is not empty" if node.get("minLength") else "text"
+    if kind == "array" and node.get("minItems"):
+        return "a list that is not empty"
     names = {"boolean": "true or false", "array": "a list", "object": "a section with settings of its own"}
     return names.get(str(kind), "")
 

@@ -17,6 +17,7 @@ from bot.ports import Clock
 from bot.scopes import GLOBAL
 from bot.store import Store
 from bot.texts import Text
+from rag.library import Document as Shelved
 from rag.library import Library, SyncReport, check_base_name
 from rag.readers import REFUSALS, Refusal
 from rag.writing import Status
@@ -48,9 +49,7 @@ class LibraryDesk:
     async def documents(self, base: str) -> Sequence[Document]:
         found = await asyncio.to_thread(self.library.list, base)
         status = {Status.READ: "indexed", Status.REFUSED: "skipped", Status.KEPT: "indexed"}
-        return [
-            Document(each.source, status[each.status], _reason(each.reason), each.chunks, each.bytes) for each in found
-        ]
+        return [Document(each.source, status[each.status], _about(each), each.chunks, each.bytes) for each in found]
 
     async def add(self, base: str, files: Sequence[tuple[str, Path]], who: str) -> str:
         """Keep the files and bring the base in step with them; a file of the same name takes the older's place."""
@@ -94,6 +93,12 @@ def _plain_name(name: str) -> str:
     """The last part of a name that a browser sent: never a path."""
     plain = Path(name.replace("\\", "/").replace("\0", "").strip())
     return f"{plain.stem[:MAX_NAME_CHARS]}{plain.suffix[:MAX_NAME_CHARS]}".lstrip(".") or "document.txt"
+
+
+def _about(document: Shelved) -> str:
+    """Why it is not read, and whose it is where a member gave it."""
+    given = f"成员提交 · from a member: {document.added_by}" if document.added_by else ""
+    return "; ".join(part for part in (_reason(document.reason), given) if part)
 
 
 def _reason(reason: Refusal | str) -> str:

@@ -12,6 +12,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, func, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from asr_tts.models import folder_of
+from asr_tts.mouth import what_lacks, who_speaks
 from bot.checks import CheckResult
 from bot.decision import Outcome
 from bot.delivery import DeliveryState
@@ -38,10 +41,14 @@ EXTRAS = {
     "discord": ("discord", "rooms on Discord"),
     "feishu": ("lark_oapi", "rooms on Feishu"),
     "openai": ("openai", "answers by a model"),
+    "funasr": ("funasr", "hearing voice messages"),
 }
 """By extra: a module that it brings, and what it is for."""
 
 NEEDED_SECRETS = {"discord": ("token",), "feishu": ("app_secret",)}
+
+OVERDUE_S = 3_600.0
+"""A feed that should have been asked so long ago is one that nobody asks."""
 
 Check = Callable[[Settings], Iterator[CheckResult]]
 
@@ -116,11 +123,49 @@ def _extras(settings: Settings) -> Iterator[CheckResult]:
     wanted = {"postgres": settings.database_url.startswith("postgresql")}
     wanted |= {name: name in settings.platforms for name in ("discord", "feishu")}
     wanted["openai"] = settings.model is not None
+    wanted["funasr"] = _hears(settings) and settings.voice.ear.server is None
     for extra, (module, purpose) in EXTRAS.items():
         here = importlib.util.find_spec(module) is not None
         if wanted[extra] and not here:
             advice = f"make setup ALL=1, or pip install -e '.[{extra}]'"
             yield CheckResult(False, f"extra {extra}", f"missing, and needed for {purpose}", advice)
+
+
+def _hears(settings: Settings) -> bool:
+    ear = settings.voice.ear
+    return ear.server is not None or folder_of(ear.model, settings.data_dir / "models") is not None
+
+
+def _ear(settings: Settings) -> Iterator[CheckResult]:
+    """Not hearing is no fault: it is how Maodou comes. A model that was named and is not there is one."""
+    ear = settings.voice.ear
+    if ear.server is not None:
+        yield CheckResult(True, "ear", f"{ear.server.model} at {ear.server.url} turns voice messages into text")
+    elif _hears(settings):
+        yield CheckResult(True, "ear", f"{ear.model} turns voice messages into text")
+    else:
+        is_named = ear.model != type(ear)().model
+        has_library = importlib.util.find_spec(EXTRAS["funasr"][0]) is not None
+        library = "" if has_library else "make setup ALL=1 (outside a clone: pip install 'maodou[funasr]'), then "
+        advice = f"{library}maodou voice pull"
+        yield CheckResult(not is_named, "ear", f"{ear.model} is not here: voice messages are not heard", advice)
+
+
+def _mouth(settings: Settings) -> Iterator[CheckResult]:
+    """Not speaking is no fault, unless an engine was named that is not there."""
+    mouth = settings.voice.mouth
+    if mouth.engine == "off":
+        yield CheckResult(True, "mouth", "off: answers are only written")
+        return
+    speaks = who_speaks(mouth)
+    if mouth.engine in speaks:
+        stand_in = f", or {speaks[1]}" if len(speaks) > 1 else ""
+        yield CheckResult(True, "mouth", f"{mouth.engine}{stand_in} says answers aloud")
+        return
+    is_named = mouth.engine != type(mouth)().engine
+    why, advice = what_lacks(mouth) or ("it is not configured", "")
+    instead = f"{speaks[0]} speaks instead" if speaks else "answers are only written"
+    yield CheckResult(not is_named, "mouth", f"{mouth.engine} cannot speak: {why}; {instead}", advice)
 
 
 # ── what is stored ───────────────────────────────────────────────────────────────────────────────────────
@@ -141,6 +186,7 @@ def _database(settings: Settings) -> Iterator[CheckResult]:
         if stands.is_current:
             yield from store.read_now(_messages)
             yield from _knowledge(settings, store)
+            yield from store.read_now(_feeds)
     except (SQLAlchemyError, StoreError) as error:
         why = str(error.__cause__ or error).strip().splitlines()[0]
         yield CheckResult(False, "database", f"{shown} does not answer: {why}", "Start it, or mend `database`.")
@@ -194,6 +240,27 @@ def _knowledge(settings: Settings, store: Store) -> Iterator[CheckResult]:
             yield CheckResult(False, f"knowledge base {name}", "rooms read it, and it is not there", advice)
 
 
+def _feeds(connection: Connection) -> list[CheckResult]:
+    """Which feeds cannot be read now, and whether they are asked at all."""
+    from recommender.subscriptions import health
+
+    found = health(connection, time.time())
+    if not found.feeds:
+        return []
+    results = [CheckResult(True, "feeds", f"{found.feeds} read, {found.waiting} entries wait for their digest")]
+    if found.failing:
+        named = "; ".join(
+            f"{each['address']} ({each['reason']}, {each['failures']} times)" for each in found.failing[:3]
+        )
+        more = f" and {len(found.failing) - 3} more" if len(found.failing) > 3 else ""
+        told = f"not readable: {named}{more}"
+        results.append(CheckResult(False, "feeds", told, "maodou feeds test ADDRESS shows how it is now."))
+    if found.overdue_s > OVERDUE_S:
+        told = f"the next one is {found.overdue_s / 3600:.1f} hours overdue"
+        results.append(CheckResult(False, "feeds", told, "Is `maodou up` running? Its log says more."))
+    return results
+
+
 # ── what is asked of others ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -243,8 +310,7 @@ def _embedding(settings: Settings) -> Iterator[CheckResult]:
         yield CheckResult(True, "embedding", "none: passages are found by their words")
         return
     if kind == "lsa":
-        here = importlib.util.find_spec("sklearn") is not None
-        yield CheckResult(here, "embedding", "LSA, fitted on each base", "" if here else "pip install scikit-learn")
+        yield CheckResult(True, "embedding", "LSA, fitted on each base")
         return
     from rag.embedding import embedder_of
 
@@ -265,4 +331,4 @@ def _model(settings: Settings) -> Iterator[CheckResult]:
     yield from asyncio.run(check(settings.model, os.environ))
 
 
-CHECKS: tuple[Check, ...] = (_data_folder, _extras, _database, _web_room, _platforms, _embedding, _model)
+CHECKS: tuple[Check, ...] = (_data_folder, _extras, _database, _web_room, _platforms, _embedding, _model, _ear, _mouth)

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from bot.errors import MaodouError, UsageError
-from bot.ports import Answerer
+from bot.ports import Answerer, SystemClock
 from bot.store import Store
 from maodou.config import SAMPLE_BASE, Settings
 from maodou.config_file import PROJECT
+from rag.completion import Complete, whole
 from rag.indexes import Indexes
 from rag.library import Library
+from rag.sources import Keeper, Sources
 
 if TYPE_CHECKING:
     from llm.client import ModelClient
+    from rag.judging import Judge
     from rag.knowledge import GatedKnowledge
 
 log = structlog.get_logger(__name__)
@@ -40,6 +43,8 @@ class Documents:
     indexes: Indexes
     knowledge: GatedKnowledge
     answerer: Answerer
+    sources: Sources
+    keeper: Keeper
     trouble: str | None = None
     model: ModelClient | None = None
 
@@ -49,17 +54,28 @@ class Documents:
         """Load the indexes, which blocks for a moment; closed afterwards. ``sample``: bring it in step first."""
         from rag.knowledge import GatedKnowledge
 
-        answerer, model = answerer_of(settings)
+        model = model_of(settings)
+        complete = completer_of(settings, model)
+        answerer = _answerer(model, complete)
         library = Library(store, settings.knowledge)
         trouble = add_sample(library, PROJECT) if sample and settings.sample else None
         indexes = Indexes(store, settings.knowledge, settings.data_dir / "index")
         indexes.open()
-        knowledge = GatedKnowledge(store, indexes, settings.knowledge)
+        judge = judge_of(settings, model)
+        knowledge = GatedKnowledge(store, indexes, settings.knowledge, complete=complete, judge=judge)
+        sources = Sources(library, SystemClock())
+        keeper = Keeper(sources, library)
         try:
-            yield cls(library, indexes, knowledge, answerer, trouble, model)
+            yield cls(library, indexes, knowledge, answerer, sources, keeper, trouble, model)
         finally:
+            keeper.close()
             knowledge.close()
             indexes.close()
+
+    def start(self) -> None:
+        """Keep indexes and sources in step from threads of their own, until all is closed."""
+        self.indexes.start()
+        self.keeper.start()
 
     async def aclose(self) -> None:
         """Close the model's connections, on the loop that used them."""
@@ -76,17 +92,49 @@ class Documents:
 
 def answerer_of(settings: Settings) -> tuple[Answerer, ModelClient | None]:
     """Answers by a model where one is configured, in the documents' own words otherwise and when it fails."""
-    from rag.extractive import ExtractiveAnswerer
+    model = model_of(settings)
+    return _answerer(model, completer_of(settings, model)), model
 
+
+def model_of(settings: Settings) -> ModelClient | None:
+    """The chat model that is configured. Raises ``UsageError`` where what it needs is not installed."""
     if settings.model is None:
-        return ExtractiveAnswerer(), None
+        return None
     if importlib.util.find_spec("openai") is None:
         raise UsageError("Answers by a model need the extra `openai`: make setup ALL=1, or take `model` out again.")
     from llm.client import ModelClient
+
+    return ModelClient(settings.model)
+
+
+def completer_of(settings: Settings, model: ModelClient | None) -> Complete:
+    """What makes follow-ups whole: the model where there is one, and the rule."""
+    if model is None or not settings.knowledge.completion.enabled:
+        return whole
+    from rag.model_completion import ModelCompleter
+
+    return ModelCompleter(model, settings.knowledge.completion)
+
+
+def judge_of(settings: Settings, model: ModelClient | None) -> Judge | None:
+    """The model as a judge, where that is wanted. Raises ``UsageError`` where it is and there is no model."""
+    if not settings.knowledge.judge.enabled:
+        return None
+    if model is None:
+        raise UsageError("knowledge.judge.enabled needs a model: set `model` as well, or take it out again.")
+    from rag.judging import Judge
+
+    return Judge(model, settings.knowledge.judge)
+
+
+def _answerer(model: ModelClient | None, complete: Complete) -> Answerer:
+    from rag.extractive import ExtractiveAnswerer
+
+    if model is None:
+        return ExtractiveAnswerer(complete)
     from rag.model_answers import ModelAnswerer
 
-    model = ModelClient(settings.model)
-    return ModelAnswerer(model, ExtractiveAnswerer()), model
+    return ModelAnswerer(model, ExtractiveAnswerer(complete), complete=complete)
 
 
 def add_sample(library: Library, project: Path) -> str | None:

@@ -57,11 +57,15 @@ def furnish(app: App) -> None:
 def _furnish_web(app: App, web: WebPlatform) -> None:
     """The console's desks, and the erasing of what the room itself keeps."""
     from maodou.desk import LibraryDesk
+    from maodou.review_desk import KnowledgeReview
+    from rag.uploads import Uploads
 
     core = app.core
     web.desks.health = app.health
     web.desks.scopes = core.scopes
     web.desks.knowledge = LibraryDesk(app.documents.library, app.store, core.clock, app.settings.data_dir / "documents")
+    uploads = Uploads(app.documents.library)
+    web.desks.review = KnowledgeReview(uploads, app.documents.sources, app.store, core.clock)
     core.retention.add(web.eraser())
 
     async def why(message_id: str, language: str) -> str:

@@ -49,8 +49,8 @@ def run_chat(settings: Settings) -> None:
     # Whoever types here is alone: nobody else could answer first, and what the documents know is wanted. They could
     # give every command of ours in a shell, too.
     rooms = {**settings.rooms, "unasked": Eagerness.HELPFUL, "unasked_pause_s": 0}
-    typer.echo("Write to the room; @maodou addresses it. Ctrl-D ends.\n", err=True)
     core = settings.core.model_copy(update={"operators": (*settings.core.operators, YOU.key)})
     with App.open(settings.model_copy(update={"rooms": rooms, "core": core}), make) as app:
+        typer.echo("Write to the room; @maodou addresses it. Ctrl-D ends.\n", err=True)
         terminal[0].settled = app.core.idle
         asyncio.run(app.run())

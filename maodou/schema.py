@@ -10,7 +10,7 @@ import importlib
 
 from sqlalchemy import MetaData
 
-FEATURES = ("bot", "rag", "adapters.discord", "adapters.web")
+FEATURES = ("bot", "rag", "recommender", "adapters.discord", "adapters.web")
 """The packages with a ``tables.py``; a test compares this with the folders."""
 
 

@@ -18,7 +18,7 @@ from typing import TextIO
 from bot.delivery import Content, Delivery
 from bot.errors import CannotLook, PlatformError, Undeliverable
 from bot.event import Added, Addressed, Attachment, Member, Message, Role, Room, RoomKind, Said
-from bot.ports import Accept, Capabilities, Clock
+from bot.ports import Accept, Capabilities, Clock, Standing
 
 NAME = "terminal"
 MENTION = re.compile(r"[@＠](?:毛豆|maodou)\s*", re.IGNORECASE)
@@ -42,6 +42,7 @@ class Terminal:
         sends_per_s=0,
         edits_per_s=0,
         key_window_s=float("inf"),
+        only_bot=True,
     )
 
     def __init__(self, clock: Clock, lines: TextIO | None = None, out: TextIO | None = None) -> None:
@@ -112,6 +113,9 @@ class Terminal:
     async def role(self, room: Room, member: Member) -> Role:
         """Whoever sits at the terminal could also stop the process."""
         return Role.OWNER
+
+    async def standing(self, room: Room) -> Standing:
+        return Standing()
 
     async def thinking(self, room: Room, message_id: str) -> None:
         return

@@ -21,6 +21,7 @@ import structlog
 from sqlalchemy import URL, create_engine, make_url
 from sqlalchemy.pool import NullPool
 
+from bot.logs import merge_ids
 from bot.store import Store, StoreSettings, make_engine
 from maodou.schema import all_tables
 from tests.blocking import forbid_blocking
@@ -53,10 +54,53 @@ def llama_server() -> bool:
     return all(importlib.util.find_spec(name) for name in ("xllamacpp", "gguf"))
 
 
+def transformers() -> bool:
+    """transformers on torch, which the extra `funasr` brings."""
+    return all(importlib.util.find_spec(name) for name in ("torch", "transformers"))
+
+
+ENVIRONMENTS = Path(__file__).parent.parent / ".venv" / "environments"
+"""Where ``.ci/run`` makes the environments that tests need, beside the one that they run in."""
+
+
+@functools.cache
+def quantiser() -> object:
+    """The environment in which LMDeploy quantises."""
+    from llm.environments import find
+
+    return find("lmdeploy-cpu", ENVIRONMENTS)
+
+
+@functools.cache
+def tuner() -> object:
+    """The environment in which adapters are trained."""
+    from llm.environments import find
+
+    return find("finetune", ENVIRONMENTS)
+
+
+def funasr() -> bool:
+    """What recognises speech, with the torch that it runs on."""
+    return all(importlib.util.find_spec(name) for name in ("funasr", "torch", "kaldi_native_fbank"))
+
+
 PARTS: dict[str, tuple[str, str, Callable[[], object]]] = {
     "postgres": ("PostgreSQL", "name a server: MAODOU_TEST_DATABASE_URL=postgresql://user@host/db", postgres_url),
     "browser": ("Chromium", "install it: apt-get install chromium", chromium),
     "llama_server": ("llama.cpp", "install it: pip install xllamacpp gguf", llama_server),
+    "torch": ("FunASR", "install it: make setup ALL=1", funasr),
+    "espeak": ("espeak-ng", "install it: apt-get install espeak-ng", lambda: shutil.which("espeak-ng")),
+    "transformers": ("transformers", "install it: make setup ALL=1", transformers),
+    "quantiser": (
+        "LMDeploy",
+        "make it: .venv/bin/python -m llm.environments make lmdeploy-cpu .venv/environments",
+        quantiser,
+    ),
+    "tuner": (
+        "transformers with PEFT",
+        "make it: .venv/bin/python -m llm.environments make finetune .venv/environments",
+        tuner,
+    ),
 }
 """By marker: the part's name, how to get it, and whether it is here."""
 
@@ -98,13 +142,21 @@ def pytest_configure() -> None:
     """Our log goes to pytest's, which shows it where a test fails; with plain tracebacks, which read no files."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            merge_ids,
             structlog.processors.format_exc_info,
             structlog.processors.KeyValueRenderer(key_order=["event"]),
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+@pytest.fixture(autouse=True)
+def log_stays() -> Iterator[None]:
+    """How a test sets up the log ends with it: the next one's lines go to pytest again, and read no files."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 # ── the environment ──────────────────────────────────────────────────────────────────────────────────────

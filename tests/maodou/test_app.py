@@ -173,6 +173,9 @@ def test_up_serves_the_room_tells_its_health_and_ends_in_order(
     second = maodou("up")
     assert second.code == 2
     assert "Another Maodou is running with the data in" in second.err
+    beside = maodou("chat")
+    assert beside.code == 2
+    assert beside.err.startswith("Another Maodou is running"), "who cannot come in is not greeted"
     assert "Maodou is running" in maodou("doctor").out
 
     began = time.monotonic()

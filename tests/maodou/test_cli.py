@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,11 @@ def test_an_open_room_without_a_password_is_refused(maodou: Maodou, home: Path) 
     ended = maodou("up")
     assert ended.code == 2
     assert "set MAODOU_WEB_PASSWORD in .env" in ended.err
+
+
+def test_it_tells_its_version(maodou: Maodou) -> None:
+    ended = maodou("--version")
+    assert (ended.code, ended.out) == (0, f"maodou {version('maodou')}\n")
 
 
 def test_a_word_that_is_no_command_is_said(maodou: Maodou) -> None:

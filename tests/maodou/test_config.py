@@ -181,3 +181,11 @@ def test_every_setting_that_measures_time_or_size_says_its_unit() -> None:
                 found += 1
                 assert name.endswith(units), f"{definition['title']}.{name}"
     assert found >= 5
+
+
+def test_a_list_with_a_wrong_item_is_not_called_no_list() -> None:
+    wrong_item = refused("model: {endpoints: [{url: foo}]}").splitlines()
+    assert len(wrong_item) == 2
+    assert "model.endpoints[0].url is 'foo'" in wrong_item[0]
+    assert "model.endpoints[0].model is missing" in wrong_item[1]
+    assert refused("model: {endpoints: []}").endswith("model.endpoints is []; it must be a list that is not empty.")
