@@ -37,8 +37,8 @@ ROW_SHARE = 1 / 3
 HEADING_SHARE = 0.6
 """What a word in the heading counts, against one in the piece itself."""
 TITLE_SHARE = 0.95
-"""The same, where the nearest heading holds most of what is asked: what stands under it need not say it again, and a
-table seldom does."""
+"""The same, where the headings hold most of what is asked, the nearest some of it: what stands under it need not say it
+again, and a table seldom does."""
 MOST = 0.6
 RANK_SHARE = 0.8
 """What the next passage in rank counts, against the one before."""
@@ -160,7 +160,9 @@ def _runs(
     number: int, scored: _Scored, weights: dict[str, float], seeks_way: bool, rank_share: float
 ) -> Iterator[_Run]:
     """Every run of neighbouring pieces under one heading that fits, with its score; none that holds no word."""
-    titled = sum(weight for word, weight in weights.items() if word in scored.title)
+    # The headings further up name the subject, which a question may say along; alone they ask for nothing.
+    above = scored.heading if scored.title & weights.keys() else scored.title
+    titled = sum(weight for word, weight in weights.items() if word in above)
     share = TITLE_SHARE if titled >= MOST * sum(weights.values()) else HEADING_SHARE
     for first, piece in enumerate(scored.pieces):
         held: set[str] = set()

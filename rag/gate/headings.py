@@ -15,23 +15,25 @@ LOOKED_AT = 3
 """Of the best passages."""
 
 
-def last_heading(hit: Hit) -> str:
-    """The heading right above the passage."""
-    return hit.passage.heading.rpartition(" › ")[2]
-
-
 def asks_for_one(text: str, hits: Sequence[Hit]) -> bool:
-    """Whether all that ``text`` is about stands in the heading of one of the best passages."""
+    """Whether one of the best passages stands under a heading that asks for what ``text`` asks for."""
     words = set(content(text))
-    return bool(words) and any(words <= set(content(last_heading(hit))) for hit in hits[:LOOKED_AT])
+    return any(_share(words, hit) for hit in hits[:LOOKED_AT])
 
 
 def those_first(text: str, hits: Sequence[Hit]) -> list[Hit]:
     """The hits with those in front whose heading is about ``text``: the less it is about besides, the further."""
     words = set(content(text))
+    return sorted(hits, key=lambda hit: _share(words, hit), reverse=True)
 
-    def share(hit: Hit) -> float:
-        heading = set(content(last_heading(hit)))
-        return len(words) / len(heading) if words and words <= heading else 0.0
 
-    return sorted(hits, key=share, reverse=True)
+def _share(words: set[str], hit: Hit) -> float:
+    """Of what the heading right above the passage is about, how much ``words`` ask for; 0 where they ask for more.
+
+    What stands further up – a document's title names its subject – allows for the subject being said along, as in
+    “how do I install *it by name*”, but asks for nothing by itself.
+    """
+    above, _, nearest = hit.passage.heading.rpartition(" › ")
+    heading = set(content(nearest))
+    asked = words & heading
+    return len(asked) / len(heading) if asked and words <= heading | set(content(above)) else 0.0
