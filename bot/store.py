@@ -48,6 +48,8 @@ DATABASE_FAILED = (OperationalError, InterfaceError, InternalError)
 """Locked, full, gone: not the operation's fault, and the whole transaction is in doubt. A statement that fails
 so fails its batch, as a commit does."""
 
+CLOSED = "the store is closed"
+
 EARLIER_WRITES_WITHIN_S = 10
 """How long a start waits for the last writes of the process before it."""
 
@@ -96,7 +98,8 @@ class Store:
     def __init__(self, engine: Engine, settings: StoreSettings) -> None:
         self.engine = engine
         self.settings = settings
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Job]] = {}  # in this turn of each loop
         self._readers = ThreadPoolExecutor(settings.readers, thread_name_prefix="store-read")
         self._closed = False
         self._writer = threading.Thread(target=self._write_forever, name="store-write", daemon=True)
@@ -111,6 +114,8 @@ class Store:
         if self._closed:
             return
         self._closed = True
+        for loop in list(self._gathered):
+            self._hand_over(loop)
         self._jobs.put(None)
         self._writer.join()
         self._readers.shutdown()
@@ -127,8 +132,22 @@ class Store:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._put(_Job(operation, future, loop, then))
+        if self._closed:
+            raise StoreError(CLOSED)
+        job = _Job(operation, future, loop, then)
+        gathered = self._gathered.get(loop)
+        if gathered is None:
+            # Once for all that this turn of the loop writes: two threads that take turns at one interpreter pay for
+            # each turn, and a batch of many for one commit.
+            self._gathered[loop] = [job]
+            loop.call_soon(self._hand_over, loop)
+        else:
+            gathered.append(job)
         return future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        if gathered := self._gathered.pop(loop, None):  # nothing is left when the store was closed meanwhile
+            self._jobs.put(gathered)
 
     async def write(self, operation: Operation[T]) -> T:
         """Run ``operation`` in the writer's next transaction; returns after the commit.
@@ -141,13 +160,10 @@ class Store:
     def write_now(self, operation: Operation[T]) -> T:
         """:meth:`write` for plain threads and commands; never call it on an event loop."""
         future: Future[T] = Future()
-        self._put(_Job(operation, future, None))
-        return future.result()
-
-    def _put(self, job: _Job) -> None:
         if self._closed:
-            raise StoreError("the store is closed")
-        self._jobs.put(job)
+            raise StoreError(CLOSED)
+        self._jobs.put([_Job(operation, future, None)])
+        return future.result()
 
     def _write_forever(self) -> None:
         connection: Connection | None = None
@@ -174,16 +190,16 @@ class Store:
         first = self._jobs.get()
         if first is None:
             return []
-        batch = [first]
+        batch = first
         while len(batch) < self.settings.max_batch:
             try:
-                job = self._jobs.get_nowait()
+                more = self._jobs.get_nowait()
             except queue.Empty:
                 break
-            if job is None:
+            if more is None:
                 self._jobs.put(None)  # close after this batch
                 break
-            batch.append(job)
+            batch += more
         return batch
 
     def _run(self, connection: Connection, batch: list[_Job]) -> None:
@@ -343,6 +359,7 @@ def make_engine(settings: StoreSettings) -> Engine:
     def begin(connection: Connection) -> None:
         # The writer takes its lock at once: a deferred BEGIN that later wants to write fails without waiting.
         writing = threading.current_thread().name == "store-write"
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        # By the driver itself: SQLAlchemy's own way costs as much as two of a message's statements.
+        connection.connection.cursor().execute("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
