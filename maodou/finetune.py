@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bot.errors import UsageError
+from maodou.command_parts import library, print_table, progress
 
 if TYPE_CHECKING:
     from finetune_xtuner.conversation import Conversation
@@ -191,7 +192,6 @@ def export(
 
 def _pairs_of(context: typer.Context, kb: str) -> Iterator[Path]:
     """The files of pairs in a knowledge base, where they were added from."""
-    from maodou.kb import library
 
     with library(context) as (shelf, _):
         documents = [document for document in shelf.list(kb) if Path(document.source).suffix in (".csv", ".json")]
@@ -207,7 +207,6 @@ def _python(context: typer.Context, name: str, *, quiet: bool) -> Callable[[], P
     """What makes the environment at its first call, which takes minutes, and gives its interpreter."""
     from llm.environments import ensure
     from maodou.config import begin
-    from maodou.kb import progress
 
     settings = begin(context.obj, quiet=True)
 
@@ -221,7 +220,6 @@ def _python(context: typer.Context, name: str, *, quiet: bool) -> Callable[[], P
 @contextmanager
 def _told(*, quiet: bool) -> Iterator[Callable[[Event], None]]:
     """What a job tells, for a person: a bar where one looks on, every tenth step elsewhere, notes always."""
-    from maodou.kb import progress
 
     with progress(quiet) as bar:
 
@@ -242,7 +240,6 @@ def _told(*, quiet: bool) -> Iterator[Callable[[Event], None]]:
 
 
 def _print_verdict(verdict: Any) -> None:
-    from maodou.kb import print_table
 
     marks = {True: "✓", False: "✗", None: ""}
     print_table(

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from maodou.command_parts import library, print_table
+
 
 def cases(
     context: typer.Context,
@@ -18,7 +20,6 @@ def cases(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON, for programs.")] = False,
 ) -> None:
     """Answers that members called wrong: list the open ones, or export what the moderators made of them."""
-    from maodou.kb import library, print_table
     from rag.cases import Ruled, as_line, of_base
 
     wanted = (Ruled.ANSWER, Ruled.SILENT) if export else tuple(Ruled)

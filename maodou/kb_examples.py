@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from maodou.command_parts import library, opened
+
 app = typer.Typer(help="Good and bad examples: what the gate learns from.", no_args_is_help=True)
 
 KbOption = Annotated[str, typer.Option("--kb", help="The knowledge base.")]
@@ -23,7 +25,6 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Add two files of messages, learn from them, and say how well that works."""
-    from maodou.kb import opened
     from rag.examples import Examples, read_examples
 
     given, in_both = read_examples(good, bad)
@@ -57,7 +58,6 @@ def import_(
 @app.command("list")
 def list_(context: typer.Context, kb: KbOption = "default", as_json: JsonOption = False) -> None:
     """The examples of a base: + good, - bad."""
-    from maodou.kb import library
     from rag.examples import Examples
 
     with library(context) as (shelf, _):
@@ -78,7 +78,6 @@ def remove(
     as_json: JsonOption = False,
 ) -> None:
     """Take examples out; the gate forgets what they taught."""
-    from maodou.kb import library
     from rag.examples import Examples
 
     with library(context) as (shelf, _):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from maodou.command_parts import library, print_table
+
 if TYPE_CHECKING:
     from rag.library import Library, SyncReport
     from rag.sources import Source
@@ -52,7 +54,6 @@ def removed(shelf: Library, kb: str, address: str) -> int | None:
 def sources(context: typer.Context, kb: KbOption = None, as_json: JsonOption = False) -> None:
     """The folders and repositories that bases are kept in step with, and what the last look at each came to."""
     from bot.ports import SystemClock
-    from maodou.kb import library, print_table
     from rag.sources import Sources
 
     with library(context) as (shelf, _):
@@ -88,7 +89,6 @@ def sync(
     """Bring bases in step with their folders and repositories now."""
     from bot.errors import UsageError
     from bot.ports import SystemClock
-    from maodou.kb import library
     from rag.sources import Sources
 
     with library(context) as (shelf, _):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from maodou import llm_bench
+from maodou.command_parts import progress
 
 if TYPE_CHECKING:
     from llm.serving import Plan
@@ -73,7 +74,6 @@ def quantize(
     from llm.machine import machine
     from llm.quantise import quantise
     from maodou.config import begin
-    from maodou.kb import progress
     from maodou.llm_models import calibration_texts, environment, find_or_fetch
 
     if not w4:
@@ -111,7 +111,6 @@ def export(
     from bot.errors import UsageError
     from llm.gguf_export import export as write
     from maodou.config import begin
-    from maodou.kb import progress
     from maodou.llm_models import find_here
 
     if not gguf:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from maodou.command_parts import progress
+
 MAX_PROMPTS = 64
 
 
@@ -30,7 +32,6 @@ def bench(
     from llm.bench_report import markdown, svg
     from llm.machine import machine
     from maodou.config import begin
-    from maodou.kb import progress
     from maodou.llm_models import environment, find_here
 
     if kv not in (8, 4):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bot.errors import UsageError
+from maodou.command_parts import progress
 
 if TYPE_CHECKING:
     from llm.environments import Environment
@@ -41,7 +42,6 @@ def find_or_fetch(settings: Settings, model: str, hub: HubKind, mirror: str, *, 
     """As :func:`find_here`; what is not here is fetched, after its size and licence were shown."""
     from llm.fetch import fetch, fetched
     from llm.hub import Hub
-    from maodou.kb import progress
 
     if Path(model).is_dir():
         return Path(model).absolute()
@@ -103,7 +103,6 @@ def calibration_texts(settings: Settings, file: Path | None, kb: str) -> list[st
 def environment(settings: Settings, name: str, quiet: bool) -> Environment:
     """One of :mod:`llm.environments`, made now where it is not yet."""
     from llm.environments import ensure, find, read
-    from maodou.kb import progress
 
     within = settings.data_dir / "environments"
     if (found := find(name, within)) is not None:
