@@ -32,7 +32,7 @@ from asr_tts.spoken import spoken
 from bot.delivery import Audio, Speech
 from bot.errors import ModelError
 from bot.ports import Clock
-from bot.scopes import Values
+from bot.values import Values
 
 log = structlog.get_logger(__name__)
 

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from bot.room_settings import Setting
-from bot.scopes import Values
 from bot.texts import Text
+from bot.values import Values
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}")
 DEFAULT = "default"

@@ -22,7 +22,8 @@ from pathlib import Path
 from statistics import mean, pstdev
 
 from bot.logs import LogSettings, Secrets, configure
-from bot.ports import Eagerness, Question, Verdict
+from bot.ports import Question, Verdict
+from bot.room_settings import Eagerness
 from bot.texts import language_of
 from maodou.config import Settings
 from maodou.database import open_store

@@ -30,13 +30,14 @@ from bot.planning import RareWord, messages_for
 from bot.ports import Clock, Voice
 from bot.replies import APOLOGIES, BUSY, CUT_SHORT, LATE_WORD, STOPPED
 from bot.room_settings import LANGUAGE, MUTED_UNTIL, NAMES, Language
-from bot.scopes import Scopes, Values
+from bot.scopes import Scopes
 from bot.settings import CoreSettings
 from bot.speaking import aloud
 from bot.store import Store
 from bot.tables import inbox
 from bot.texts import language_of
 from bot.turn import Conclusion, Ending, Postponed, Turn, says, silent
+from bot.values import Values
 
 log = structlog.get_logger(__name__)
 

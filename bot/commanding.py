@@ -15,10 +15,10 @@ from bot.inbox import Entry
 from bot.ports import Platform
 from bot.replies import BUTTON_GONE
 from bot.rights import Rights
-from bot.scopes import Values
 from bot.store import Operation, Store
 from bot.tables import buttons
 from bot.turn import Conclusion, Turn, says
+from bot.values import Values
 
 
 class Commanding:

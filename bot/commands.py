@@ -18,9 +18,9 @@ from bot.errors import MemberError, NotAllowed
 from bot.event import Attachment, Member, Role, Room
 from bot.rights import ROLE_NAMES, at_least
 from bot.room_settings import one_line
-from bot.scopes import Values
 from bot.store import Operation
 from bot.texts import Text
+from bot.values import Values
 from bot.words import Words
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from bot.delivery import Button, Content
 from bot.durations import say_duration
-from bot.ports import Eagerness
-from bot.room_settings import LANGUAGE, NAMES, UNASKED, UNASKED_PER_HOUR, Language
-from bot.scopes import Values
+from bot.room_settings import LANGUAGE, NAMES, UNASKED, UNASKED_PER_HOUR, Eagerness, Language
 from bot.texts import LANGUAGES, Text
+from bot.values import Values
 
 GREETING_TEXT = Text(
     zh=(

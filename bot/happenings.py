@@ -15,10 +15,10 @@ from bot.outbox import Outbox
 from bot.planning import messages_for
 from bot.retention import Retention
 from bot.room_settings import GREETING, Switch
-from bot.scopes import Values
 from bot.store import Operation, Store, upsert
 from bot.tables import deliveries, feedback, inbox, rooms
 from bot.turn import Conclusion, silent
+from bot.values import Values
 
 LIKED = {"👍", "❤️", "❤", "🎉", "THUMBSUP", "+1"}
 DISLIKED = {"👎", "ThumbsDown", "THUMBSDOWN", "-1"}

@@ -10,14 +10,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from bot.decision import Reason
 from bot.delivery import Audio, Content, Delivery, Speech
 from bot.event import Addressed, Attachment, Event, Member, Role, Room
-
-if TYPE_CHECKING:
-    from bot.scopes import Values
+from bot.room_settings import Eagerness
+from bot.values import Values
 
 
 class Clock(Protocol):
@@ -143,14 +142,6 @@ class Question:
     language: str = "zh"
     earlier: Callable[[], Awaitable[tuple[Utterance, ...]]] = _nothing_earlier
     eagerness: Eagerness | None = None
-
-
-class Eagerness(StrEnum):
-    """How readily it speaks unasked: a room's setting. ``quiet`` aims at precision ≥ .9."""
-
-    OFF = "off"
-    QUIET = "quiet"
-    HELPFUL = "helpful"
 
 
 @dataclass(frozen=True, slots=True)

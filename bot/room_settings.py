@@ -16,7 +16,6 @@ from typing import Any, Generic, TypeVar
 
 from bot.errors import MemberError
 from bot.event import Role
-from bot.ports import Eagerness
 from bot.texts import Text
 
 T = TypeVar("T")
@@ -187,6 +186,14 @@ class Language(StrEnum):
     AUTO = "auto"
     ZH = "zh"
     EN = "en"
+
+
+class Eagerness(StrEnum):
+    """How readily it speaks unasked: a room's setting. ``quiet`` aims at precision ≥ .9."""
+
+    OFF = "off"
+    QUIET = "quiet"
+    HELPFUL = "helpful"
 
 
 class Switch(StrEnum):

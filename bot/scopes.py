@@ -7,9 +7,9 @@ change by another process is seen, and not at all for that long after a change o
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection, delete, select
@@ -18,12 +18,9 @@ from bot import audit, tables
 from bot.errors import UsageError
 from bot.event import Member, Room, RoomKind
 from bot.ports import Clock
-from bot.room_settings import CORE_SETTINGS as CORE_SETTINGS
-from bot.room_settings import Level as Level
-from bot.room_settings import Setting as Setting
+from bot.room_settings import CORE_SETTINGS, Level, Setting
 from bot.store import Operation, Store, upsert
-
-T = TypeVar("T")
+from bot.values import Values
 
 GLOBAL = "global"
 
@@ -59,31 +56,6 @@ def scopes_of(room: Room, member: Member | None = None) -> tuple[str, ...]:
 def level_of(scope: str) -> Level:
     """The level of a scope's key. Raises ``ValueError`` for what is no scope."""
     return Level(scope.partition(":")[0])
-
-
-class Values(Mapping[str, Any]):
-    """The settings that hold in one room, all of them. ``values["unasked"]`` by name, ``values[UNASKED]`` typed."""
-
-    def __init__(self, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
-        self._values = values
-        self._origins = origins
-
-    @overload
-    def __getitem__(self, key: Setting[T]) -> T: ...
-    @overload
-    def __getitem__(self, key: str) -> Any: ...
-    def __getitem__(self, key: str | Setting[Any]) -> Any:
-        return self._values[key.name if isinstance(key, Setting) else key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def origin(self, name: str) -> str | None:
-        """The scope that the value comes from; None where nobody has set it."""
-        return self._origins.get(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from bot.event import Message
 from bot.inbox import Entry
 from bot.planning import RareWord
 from bot.ports import Judgement, Question
-from bot.scopes import Values
 from bot.store import Operation
+from bot.values import Values
 
 
 @dataclass(slots=True)

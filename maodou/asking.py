@@ -7,7 +7,8 @@ from typing import Any
 
 from bot.decision import Reason
 from bot.event import Addressed
-from bot.ports import Eagerness, Judgement, Question, Verdict
+from bot.ports import Judgement, Question, Verdict
+from bot.room_settings import Eagerness
 from bot.texts import language_of
 from maodou.documents import Documents
 

@@ -22,12 +22,13 @@ from bot.durations import say_duration
 from bot.errors import UsageError
 from bot.event import Room
 from bot.inbox import room_of
-from bot.ports import Eagerness, SystemClock
+from bot.ports import SystemClock
 from bot.reasons import headline
-from bot.room_settings import KNOWLEDGE, MUTED_UNTIL, UNASKED
-from bot.scopes import Scopes, Values
+from bot.room_settings import KNOWLEDGE, MUTED_UNTIL, UNASKED, Eagerness
+from bot.scopes import Scopes
 from bot.store import Store
 from bot.tables import deliveries, inbox, rooms
+from bot.values import Values
 from maodou.config import ROOM_SETTINGS, Settings
 from maodou.health_file import STALE_AFTER_S, read_pulse
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from maodou.command_parts import opened, print_table, progress
+
 if TYPE_CHECKING:
-    from bot.ports import Eagerness
+    from bot.room_settings import Eagerness
     from rag.evaluate import Case, Outcome
 
 COLUMNS = ("messages", "expected", "answered", "right", "precision", "recall", "f1", "right_source", "forbidden")
@@ -26,7 +28,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON, for programs.")] = False,
 ) -> None:
     """Put a set of messages to a knowledge base, and say how often it spoke when it should, and from where."""
-    from bot.ports import Eagerness
+    from bot.room_settings import Eagerness
     from rag.evaluate import by_kind
 
     cases = _cases(file)
@@ -37,7 +39,6 @@ def evaluate(
         told: dict[str, Any] = {"base": kb, **{kind: asdict(row) for kind, row in table.items()}}
         typer.echo(json.dumps({**told, **({"failures": wrong} if failures else {})}, ensure_ascii=False))
         return
-    from maodou.kb import print_table
 
     rows = [[kind, *(_cell(getattr(row, column)) for column in COLUMNS)] for kind, row in table.items()]
     print_table(("kind", *(column.replace("_", " ") for column in COLUMNS)), rows)
@@ -62,7 +63,6 @@ def _cases(file: Path) -> list[Case]:
 
 
 def _run(context: typer.Context, cases: list[Case], kb: str, eagerness: Eagerness, quiet: bool) -> list[Outcome]:
-    from maodou.kb import opened, progress
     from rag.evaluate import evaluate as put
 
     with opened(context) as (_, documents), progress(quiet) as show:

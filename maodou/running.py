@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from bot.ports import Clock, Eagerness, Platform
+from bot.ports import Clock, Platform
+from bot.room_settings import Eagerness
 from bot.store import Store
 from maodou.app import App
 from maodou.config import Settings

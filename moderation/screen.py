@@ -9,7 +9,8 @@ import structlog
 
 from bot.event import Room
 from bot.ports import Shown
-from bot.scopes import Scopes, Values
+from bot.scopes import Scopes
+from bot.values import Values
 from moderation.judging import Filter, RoomWords
 from moderation.scoring import Finding
 from moderation.settings import EXCEPTIONS, WORDS, extra_categories, is_switched_off, may_be_off

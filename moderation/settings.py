@@ -9,8 +9,8 @@ from typing import Any
 from bot.event import Role, Room
 from bot.ports import Standing
 from bot.room_settings import Level, Setting, Switch, names, show_names, switch
-from bot.scopes import Values
 from bot.texts import Text
+from bot.values import Values
 from moderation.categories import OPTIONAL, Category
 
 MAX_WORDS = 100

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from bot.errors import UsageError
 from bot.event import Addressed
-from bot.ports import Answerer, Eagerness, Knowledge, Question, Utterance, Verdict
+from bot.ports import Answerer, Knowledge, Question, Utterance, Verdict
+from bot.room_settings import Eagerness
 from bot.texts import language_of
 
 MAX_CASES = 100_000

@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Sequence
 
 from bot.event import Addressed
-from bot.ports import Eagerness, Judgement, Question, Verdict
+from bot.ports import Judgement, Question, Verdict
+from bot.room_settings import Eagerness
 from bot.store import Store
 from rag.completion import Complete, whole
 from rag.gate import background

@@ -20,9 +20,10 @@ from bot.event import Room
 from bot.history import window
 from bot.ports import Screen
 from bot.room_settings import LANGUAGE, Language
-from bot.scopes import Scopes, Values
+from bot.scopes import Scopes
 from bot.store import Store, upsert
 from bot.texts import language_of
+from bot.values import Values
 from recommender import cards
 from recommender.candidates import Shelf, read_shelf
 from recommender.cards import Told

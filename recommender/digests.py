@@ -20,11 +20,12 @@ from bot.inbox import room_of
 from bot.outbox import Outbox
 from bot.ports import Clock
 from bot.room_settings import LANGUAGE, Language
-from bot.scopes import Scopes, Values
+from bot.scopes import Scopes
 from bot.store import Store, upsert
 from bot.tables import rooms
 from bot.tables import settings as set_by_rooms
 from bot.texts import LANGUAGES, Text
+from bot.values import Values
 from recommender.digesting import Digester
 from recommender.latest import escaped
 from recommender.reasons import in_words

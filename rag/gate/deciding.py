@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bot.decision import Reason
-from bot.ports import Eagerness, Verdict
+from bot.ports import Verdict
+from bot.room_settings import Eagerness
 from rag.gate.features import View
 from rag.gate.fitted import Fitted
 from rag.gate.model import sigmoid

@@ -16,10 +16,11 @@ from bot.errors import MemberError, NotAllowed
 from bot.event import Edited, Member, Message, Role, Room, RoomKind
 from bot.retention import Eraser, Retention
 from bot.room_settings import MUTED_UNTIL, UNASKED
-from bot.scopes import Scopes, Values
+from bot.scopes import Scopes
 from bot.store import Store
 from bot.tables import audit
 from bot.texts import Text
+from bot.values import Values
 from tests.bot.rows import ANNA, BOB, ROOM, answered, happened, said, texts_of
 from tests.clock import ManualClock
 

@@ -10,8 +10,8 @@ from bot.commands import Argument, BadArguments, Call, Command, Commands, Done, 
 from bot.durations import parse_duration, say_duration
 from bot.errors import MemberError, NotAllowed
 from bot.event import Member, Role, Room
-from bot.scopes import Values
 from bot.texts import Text
+from bot.values import Values
 
 SOME = Text(zh="某事", en="something")
 

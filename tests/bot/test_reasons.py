@@ -7,11 +7,10 @@ import pytest
 from bot.decision import Outcome, Reason
 from bot.delivery import DeliveryState
 from bot.greeting import UNASKED_TEXTS, greeting
-from bot.ports import Eagerness
 from bot.reasons import OUTCOMES, REASONS, STATES, headline
-from bot.room_settings import CORE_SETTINGS, Language
-from bot.scopes import Values
+from bot.room_settings import CORE_SETTINGS, Eagerness, Language
 from bot.texts import LANGUAGES
+from bot.values import Values
 
 
 def test_the_tables_are_complete() -> None:

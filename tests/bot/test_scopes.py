@@ -11,9 +11,19 @@ from hypothesis import strategies as st
 from bot import audit
 from bot.errors import MemberError, UsageError
 from bot.event import Member, Role, Room, RoomKind
-from bot.ports import Eagerness
-from bot.room_settings import CORE_SETTINGS, KNOWLEDGE, LANGUAGE, NAMES, UNASKED, UNASKED_PER_HOUR, Language, Level
-from bot.scopes import GLOBAL, Scopes, Setting, member_scope, platform_scope, scope_of, scopes_of
+from bot.room_settings import (
+    CORE_SETTINGS,
+    KNOWLEDGE,
+    LANGUAGE,
+    NAMES,
+    UNASKED,
+    UNASKED_PER_HOUR,
+    Eagerness,
+    Language,
+    Level,
+    Setting,
+)
+from bot.scopes import GLOBAL, Scopes, member_scope, platform_scope, scope_of, scopes_of
 from bot.store import Store, upsert
 from bot.tables import settings
 from bot.texts import Text

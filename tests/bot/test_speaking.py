@@ -11,10 +11,10 @@ from bot.decision import Reason
 from bot.delivery import Audio, Delivery, DeliveryAct, Speech
 from bot.errors import ModelError, TryLater, Undeliverable
 from bot.event import Attachment, AttachmentKind, Edited, Role, Said
-from bot.scopes import Values
 from bot.store import Store
 from bot.tables import deliveries
 from bot.testing import Bot, BotRoom, KnowsEverything, PaperPlatform
+from bot.values import Values
 from tests.clock import ManualClock
 from tests.waiting import advance_until, until
 

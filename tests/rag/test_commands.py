@@ -13,8 +13,8 @@ from bot.audit import history
 from bot.commands import Call, Commands
 from bot.errors import MemberError, NotAllowed
 from bot.event import Member, Role, Room
-from bot.room_settings import KNOWLEDGE
-from bot.scopes import CORE_SETTINGS, GLOBAL, Scopes, scope_of
+from bot.room_settings import CORE_SETTINGS, KNOWLEDGE
+from bot.scopes import GLOBAL, Scopes, scope_of
 from bot.store import Store
 from rag.commands import KnowledgeCommands
 from rag.library import Library

@@ -10,7 +10,8 @@ import pytest
 from bot.decision import Reason
 from bot.errors import UsageError
 from bot.event import Addressed
-from bot.ports import Citation, Eagerness, Judgement, Question, Sentence, Verdict
+from bot.ports import Citation, Judgement, Question, Sentence, Verdict
+from bot.room_settings import Eagerness
 from rag.evaluate import Case, Fault, Figures, Kind, by_kind, evaluate, figures, read_cases
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bot.decision import Reason
-from bot.ports import Eagerness, Verdict
+from bot.ports import Verdict
+from bot.room_settings import Eagerness
 from bot.store import Store, StoreSettings
 from maodou.schema import all_tables
 from rag.gate import background

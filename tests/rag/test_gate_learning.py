@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from bot.errors import UsageError
-from bot.ports import Eagerness, Verdict
+from bot.ports import Verdict
+from bot.room_settings import Eagerness
 from rag.examples import Added, Counts, Example, Examples, read_examples, read_messages
 from rag.gate import fitted as keeping
 from rag.gate import learning, model, training

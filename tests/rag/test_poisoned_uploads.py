@@ -10,7 +10,8 @@ import pytest
 
 from bot.decision import Reason
 from bot.event import Addressed
-from bot.ports import Eagerness, Question, Verdict
+from bot.ports import Question, Verdict
+from bot.room_settings import Eagerness
 from bot.store import Store
 from rag.extractive import ExtractiveAnswerer
 from rag.indexes import Indexes
