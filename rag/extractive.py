@@ -3,7 +3,7 @@
 Query-biased extraction (Tombros and Sanderson 1998): a piece counts for the words of the question that it holds,
 rare ones more, and for standing under a heading that holds them, near the beginning. The best run of neighbouring
 pieces is shown, then one of another passage where that adds something. What is shown is a verbatim stretch of its
-passage; only the connecting words, in the question's language, are ours.
+passage, without links to other files of its folder; only the connecting words, in the question's language, are ours.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rag.blocks import Kind, Piece, pieces
 from rag.completion import Complete, whole
 from rag.gate.background import chance
 from rag.gate.forms import form_of
-from rag.showing import hosts, links, without_mentions
+from rag.showing import hosts, links, without_mentions, without_paths
 from search.tokenise import content, tokens
 
 MAX_CHARS = 600
@@ -68,7 +68,8 @@ class ExtractiveAnswerer:
         """Pieces of the passages with their citations, best passage first; nothing when no piece answers."""
         text = await self._complete(question)
         theirs = {passage.text for passage in judgement.passages if passage.added_by}
-        for sentence in await asyncio.to_thread(extract, text, judgement.passages, question.language):
+        for found in await asyncio.to_thread(extract, text, judgement.passages, question.language):
+            sentence = replace(found, text=without_paths(found.text))
             if not any(citation.text in theirs for citation in sentence.citations):
                 yield sentence
             elif not links(sentence.text) and not hosts(sentence.text):  # what a member gave leads nowhere

@@ -16,6 +16,9 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _TARGET = re.compile(r"\]\(\s*<?([^)\s>]*)[^)]*\)")
+_TO_A_PATH = re.compile(
+    r"!?\[([^\[\]\n]*)\]\(\s*(?!<?(?:[a-z][a-z0-9+.\-]*:|//|www\.))[^()\n]*(?:\([^()\n]*\)[^()\n]*)?\)", re.IGNORECASE
+)
 _DEFINITION = re.compile(r"^\s*\[[^\]]+\]:", re.MULTILINE)
 _TAG = re.compile(r"<[@#:/!?A-Za-z]")
 _EVERYBODY = re.compile(r"@(?=\s*(?:everyone|here|all|channel|所有人|全体成员|全员|全体)(?![A-Za-z]))", re.IGNORECASE)
@@ -78,6 +81,18 @@ def without_loose_hosts(text: str) -> str:
         text,
         lambda part: _HOST.sub(lambda match: match.group() if _is_file(match.group()) else f"`{match.group()}`", part),
     )
+
+
+def without_paths(text: str) -> str:
+    """A link or an image that leads to another file of the documents' folder leads nowhere from a chat, and in the web
+    room to a page that is not there: its words stay."""
+    code = [match.span() for match in CODE_SPAN.finditer(text)]
+
+    def words(link: re.Match[str]) -> str:
+        written = any(start <= at < end for start, end in code for at in (link.start(), link.end() - 1))
+        return link.group() if written else link[1]
+
+    return _TO_A_PATH.sub(words, text)
 
 
 def _outside_code(text: str, change: Callable[[str], str]) -> str:
