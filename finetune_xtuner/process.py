@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import structlog
 
 from bot.errors import MaodouError
 from finetune_xtuner import worker
+from llm.processes import for_another_python, how_it_ended, running
 
 log = structlog.get_logger(__name__)
 
@@ -41,25 +41,19 @@ class JobFailed(MaodouError):
 def run_job(python: Python, job: Mapping[str, Any], on_event: OnEvent, *, log_file: Path) -> Event:
     """Run it to its end and return its last event. What libraries print goes to ``log_file``.
 
-    Raises ``JobFailed``. The process ends with this one's call, whatever ends it.
+    Raises ``JobFailed``. The process and what it started end with this call, whatever ends it.
     """
     interpreter = python() if callable(python) else python
     threads = str(job.get("threads", 1))
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    environ = {**kept, "OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    with log_file.open("ab") as errors:
-        process = subprocess.Popen(
-            [interpreter, "-c", START],
+    environ = for_another_python() | {"OMP_NUM_THREADS": threads, "PYTHONDONTWRITEBYTECODE": "1"}
+    with (
+        log_file.open("ab") as errors,
+        running(
+            [str(interpreter), "-c", START],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8", env=environ,
-        )  # fmt: skip
-        try:
-            return _follow(process, job, on_event, log_file)
-        finally:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
+        ) as process,
+    ):  # fmt: skip
+        return _follow(process, job, on_event, log_file)
 
 
 def _follow(process: subprocess.Popen[str], job: Mapping[str, Any], on_event: OnEvent, log_file: Path) -> Event:
@@ -79,9 +73,8 @@ def _follow(process: subprocess.Popen[str], job: Mapping[str, Any], on_event: On
                 raise _failed(event, log_file)
             case _:
                 on_event(event)
-    code = process.wait()
-    why = "it was killed, most often because the memory did not suffice" if code == -9 else f"exit code {code}"
-    raise JobFailed(f"The job {job['job']} ended in its midst: {why}. What it said is in {log_file}.", unforeseen=True)
+    why = how_it_ended(process.wait())
+    raise JobFailed(f"The job {job['job']} came to no end: {why}. What it said is in {log_file}.", unforeseen=True)
 
 
 def _failed(event: Event, log_file: Path) -> JobFailed:

@@ -8,11 +8,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 _SECRET = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|PASSWD|KEY)S?$", re.IGNORECASE)
 _OURS = "MAODOU_"
+_LEADS_ASTRAY = frozenset({"PYTHONPATH", "PYTHONHOME"})
+"""Of another Python: into our packages."""
 
 _BOUND = """
 import ctypes, os, sys
@@ -33,6 +36,17 @@ def begin(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
     return subprocess.Popen(command, start_new_session=True, **options)
 
 
+@contextmanager
+def running(command: Sequence[str], *, within_s: float = 0.0, **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """A program that ends with the block, as :func:`end` does it; its pipes are closed after it."""
+    process = begin(command, **options)
+    try:
+        yield process
+    finally:
+        end(process, within_s)
+        process.communicate()
+
+
 def end(process: subprocess.Popen[Any], within_s: float = 0.0) -> None:
     """The program and everything that it started: asked to end, ``within_s`` later made to."""
     if within_s and process.poll() is None:
@@ -48,7 +62,21 @@ def _signal(process: subprocess.Popen[Any], number: int) -> None:
         os.killpg(process.pid, number)
 
 
+def how_it_ended(code: int) -> str:
+    """An exit code as part of a sentence; a negative one is the signal that ended the program."""
+    if code >= 0:
+        return f"it ended with exit code {code}"
+    why = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+    return f"it was ended by {signal.Signals(-code).name}{why}"
+
+
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     """An environment without our own settings and without whatever is named like a key: a model's folder or a
     package may bring code, and the tokens of the platforms, read from ``.env``, are none of its business."""
     return {name: value for name, value in environ.items() if not name.startswith(_OURS) and not _SECRET.search(name)}
+
+
+def for_another_python() -> dict[str, str]:
+    """This process's environment as a Python with packages of its own may see it; what that one says comes at once."""
+    kept = {name: value for name, value in without_secrets(os.environ).items() if name not in _LEADS_ASTRAY}
+    return kept | {"PYTHONUNBUFFERED": "1"}

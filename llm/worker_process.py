@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
@@ -13,7 +11,7 @@ from typing import Any
 
 from bot.errors import MaodouError
 from llm.environments import Environment, why_of
-from llm.processes import begin, end, without_secrets
+from llm.processes import for_another_python, how_it_ended, running
 
 MARK = "@maodou "
 KEPT_LINES = 60
@@ -46,23 +44,16 @@ def run(
     ``script``: its name without ``.py``. Raises ``WorkerFailed``. The process and what it started end with this
     one's wait for it.
     """
-    kept = without_secrets(os.environ)
-    environ = {name: value for name, value in kept.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    environ |= {"PYTHONUNBUFFERED": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environ = for_another_python() | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     environ |= dict(extra_environ or {})
+    last: list[str] = []
     with tempfile.TemporaryDirectory(prefix="maodou-") as folder:
         file = Path(folder) / "job.json"
         file.write_text(json.dumps(job, ensure_ascii=False), "utf-8")
-        process = begin(
-            [str(environment.python), str(SCRIPTS / f"{script}.py"), str(file)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=environ,
-        )
-        last: list[str] = []
-        try:
+        command = [str(environment.python), str(SCRIPTS / f"{script}.py"), str(file)]
+        with running(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environ
+        ) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 if line.startswith(MARK):
@@ -71,12 +62,8 @@ def run(
                     overhear(line)
                     last = [*last, line.rstrip()][-KEPT_LINES:]
             code = process.wait()
-        finally:
-            end(process)
-            process.communicate()
     if code < 0:
-        why = f"it was ended by {signal.Signals(-code).name}"
-        raise WorkerFailed(what, [why + (", perhaps for want of memory" if code == -signal.SIGKILL else "")])
+        raise WorkerFailed(what, [how_it_ended(code)])
     if code:
         raise WorkerFailed(what, last)
     return last

@@ -29,6 +29,7 @@ from finetune_xtuner.sample_language import sentences, talks
 from finetune_xtuner.sampling import FORM, BaseSettings, make_base, sample_data
 from llm.environments import Environment, ensure
 from llm.gguf_export import export
+from llm.processes import running, without_secrets
 from llm.quantise import Settings as Packing
 from llm.quantise import quantise
 from maodou.config_file import PROJECT
@@ -199,28 +200,24 @@ def room(home: Path, environ: dict[str, str]) -> Iterator[str]:
 def _process(command: Sequence[str], folder: Path, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A process that ends with the block; what it logs goes to a file in ``folder``."""
     paths = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAODOU_")}
+    environ = {**without_secrets(os.environ), **environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
     log_file = folder / f"{command[2].rpartition('.')[2]}.log"
-    with log_file.open("ab") as log:
-        process = subprocess.Popen(
+    pipe = subprocess.PIPE
+    with (
+        log_file.open("ab") as log,
+        running(
             command,
+            within_s=15,
             cwd=folder,
-            env={**kept, **environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            env=environ,
+            stdin=pipe,
+            stdout=pipe,
             stderr=log,
             text=True,
             encoding="utf-8",
-        )
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.communicate(timeout=15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
+        ) as process,
+    ):
+        yield process
 
 
 def _wait_for(process: subprocess.Popen[str], mark: str, what: str) -> str:

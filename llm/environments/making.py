@@ -26,7 +26,7 @@ from filelock import FileLock
 
 from bot.errors import MaodouError
 from llm.environments.recipe import Recipe, names, read
-from llm.processes import begin, end, without_secrets
+from llm.processes import end, for_another_python, running
 
 log = structlog.get_logger(__name__)
 
@@ -155,22 +155,20 @@ class _Steps:
         """Raises ``EnvironmentFailed`` when the program fails or the time is up."""
         self._progress(self._done, self._total, what)
         last: list[str] = []
-        process = begin(
+        with running(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=self._environ
-        )
-        too_late = threading.Timer(max(1.0, self._until - time.monotonic()), end, [process])
-        too_late.start()
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                file.write(line)  # type: ignore[attr-defined]
-                last = [*last, line.rstrip()][-KEPT_LINES:]
-                self._show(line)
-            code = process.wait()
-        finally:
-            too_late.cancel()
-            end(process)
-            process.communicate()
+        ) as process:
+            too_late = threading.Timer(max(1.0, self._until - time.monotonic()), end, [process])
+            too_late.start()
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    file.write(line)  # type: ignore[attr-defined]
+                    last = [*last, line.rstrip()][-KEPT_LINES:]
+                    self._show(line)
+                code = process.wait()
+            finally:
+                too_late.cancel()
         if code:
             why = why_of(last) if time.monotonic() < self._until else f"it took more than {MADE_WITHIN_S:.0f} s"
             raise EnvironmentFailed(
@@ -246,6 +244,6 @@ def _packages(folder: Path) -> dict[str, str]:
 
 def _environ() -> dict[str, str]:
     """This process's, without what would lead the other Python into our packages or pip to our constraints."""
-    dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "PIP_USER"}
-    kept = {name: value for name, value in without_secrets(os.environ).items() if name not in dropped}
-    return kept | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
+    dropped = {"VIRTUAL_ENV", "PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "PIP_USER"}
+    kept = {name: value for name, value in for_another_python().items() if name not in dropped}
+    return kept | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
