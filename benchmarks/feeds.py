@@ -242,8 +242,8 @@ def _parsed(path: str, number: int) -> Any:
 
 def _spread(connection: Connection, begin: float, settings: FeedSettings) -> None:
     """Each feed at its place in the cycle, as if it had been read for long."""
+    from recommender.pacing import phase
     from recommender.tables import feeds
-    from recommender.timing import phase
 
     found = connection.execute(select(feeds.c.id, feeds.c.address)).all()
     rows = [{"feed": row.id, "at": begin + phase(row.address) * settings.interval_s} for row in found]

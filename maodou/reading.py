@@ -9,7 +9,7 @@ from maodou.config import Settings
 from moderation.screen import FilterScreen
 from recommender import sharing
 from recommender.commands import FeedCommands
-from recommender.digest import Digest
+from recommender.editor import Editor
 from recommender.opinions import ERASER
 from recommender.pages import Pages
 from recommender.reading import Reading
@@ -24,13 +24,13 @@ def make_reading(settings: Settings, core: Core, screen: FilterScreen, model: Ch
     """The part that ``App`` runs; its commands are in the registry afterwards, and its eraser in the retention.
     ``model``: sums entries up; without one they are told in their own words."""
 
-    digest = Digest(core.store, core.scopes, screen, Summaries(model), screen.shows_labelled)
-    reading = Reading(core.store, core.clock, core.outbox, core.scopes, digest, settings.feeds, core.platforms)
+    editor = Editor(core.store, core.scopes, screen, Summaries(model), screen.shows_labelled)
+    reading = Reading(core.store, core.clock, core.outbox, core.scopes, editor, settings.feeds, core.platforms)
     pages = Pages(reading.fetcher, reading.parser)
     reading.add_job("links", Sharing(core.store, core.clock, core.scopes, pages).tick, sharing.EVERY_S)
     core.retention.add(ERASER, SUBSCRIBERS)
     core.outbox.when_taken_out(taken_out)
     core.commands.add(FeedCommands(core.store, reading, screen, core.platforms).command)
-    for command in RecommendCommands(core.store, digest, screen, pages.words).commands:
+    for command in RecommendCommands(core.store, editor, screen, pages.words).commands:
         core.commands.add(command)
     return reading

@@ -17,11 +17,11 @@ from recommender.choosing import Candidate
 from recommender.features import Item
 from recommender.opinions import Kind, Opinion
 from recommender.rules import TITLE
+from recommender.settings import DAY_S
 from recommender.stages import Stage, State
 from recommender.tables import entries, feeds, room_entries, subscriptions, suggestions
 from recommender.taste import MAX_BACKGROUND
 
-DAY_S = 86_400.0
 MAX_CANDIDATES = 1_000
 """Of one digest; the youngest are looked at."""
 
@@ -96,7 +96,7 @@ def _candidate(row: RowMapping) -> Candidate:
         id=row["id"],
         link=row["link"],
         item=_item(row),
-        source=row["feed_title"] or host_of(row["address"]),
+        source=row["feed_title"] or site_of(row["address"]),
         source_key=f"feed:{row['feed_id']}",
         at=row["published_at"] or row["seen_at"],
         fingerprint=None if fingerprint is None else fingerprint & 0xFFFF_FFFF_FFFF_FFFF,
@@ -134,7 +134,7 @@ def _suggested(connection: Connection, room_key: str, since: float) -> Iterator[
             id=None,
             link=row["link"],
             item=_item(row),
-            source=row["source"] or host_of(row["feed"]),
+            source=row["source"] or site_of(row["feed"]),
             source_key=f"site:{row['feed']}",
             at=row["published_at"],
             explicit=row["explicit"],
@@ -169,5 +169,6 @@ def _item(row: RowMapping) -> Item:
     return Item(row["title"], row["summary"], tuple(row["tags"] or ()))
 
 
-def host_of(address: str) -> str:
+def site_of(address: str) -> str:
+    """Whose address it is, to be shown; what names no host is shown as it is."""
     return urlsplit(address).hostname or address

@@ -1,26 +1,23 @@
 """Picks as a message: a numbered list with source and reason, and buttons for each.
 
-What a feed wrote is shown and can do nothing: it loses its marks, its line ends and what nobody sees, and its address
-must be one of the web.
+What a feed wrote is shown and can do nothing (:mod:`recommender.quoting`): it loses its marks, its line ends and what
+nobody sees, and its address must be one of the web.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
 
 from bot.delivery import Button, Content
 from bot.texts import Text
 from recommender.choosing import Pick, Why
 from recommender.opinions import Kind
-from recommender.summary import cut, plain
+from recommender.quoting import harmless, web_address
 
 MAX_TITLE_CHARS = 100
 MAX_BECAUSE_CHARS = 60
 MAX_SOURCE_CHARS = 40
-MAX_ADDRESS_CHARS = 500
 
 HEAD = Text(zh="**今天值得一看的**", en="**Worth a look today**")
 ASKED_HEAD = Text(zh="**给你们挑的**", en="**Picked for you**")
@@ -38,8 +35,6 @@ UNTITLED = Text(zh="（无题）", en="(untitled)")
 PICTURE = Text(zh="图片", en="picture")
 
 REASONS = {Why.LIKED: LIKED, Why.SHARED: SHARED, Why.RULE: RULE, Why.TOPIC: TOPIC, Why.NEW: NEW, Why.OTHER: OTHER}
-
-_MARKS = re.compile(r"([\\`*_~|\[\]<>#])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +68,6 @@ def reason(pick: Pick, language: str) -> str:
         sources = ("、" if language == "zh" else ", ").join(harmless(each, MAX_SOURCE_CHARS) for each in pick.also[:3])
         said += ("；" if language == "zh" else "; ") + ALSO.in_language(language, sources=sources)
     return said
-
-
-def harmless(text: str, max_chars: int) -> str:
-    """What a feed or a member wrote, as text inside of ours."""
-    short = cut(plain(text), max_chars)
-    return _MARKS.sub(r"\\\1", short).replace("@", "@\u2060")
-
-
-def web_address(link: str) -> str:
-    """The address as it may stand in Markdown; empty where it is none of the web."""
-    try:
-        parts = urlsplit(link)
-    except ValueError:
-        return ""
-    if parts.scheme not in ("http", "https") or not parts.hostname or len(link) > MAX_ADDRESS_CHARS:
-        return ""
-    return quote(link, safe="/:?#@!$&'*+,;=%-._~[]").replace("[", "%5B").replace("]", "%5D")
 
 
 def tells_of(block: str, title: str, link: str) -> bool:

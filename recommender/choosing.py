@@ -108,14 +108,6 @@ class Wanted:
     explore: bool = True
 
 
-def choose(
-    candidates: Sequence[Candidate], opinions: Sequence[Opinion], background: Sequence[Item], wanted: Wanted
-) -> list[Pick]:
-    """The picks, best first, the one of something else last. ``opinions``: youngest first. ``background``: other
-    entries of the same feeds, which nobody rated; candidates are part of what is compared by themselves."""
-    return Order.of(candidates, opinions, background, wanted).picks()
-
-
 @dataclass(frozen=True, slots=True)
 class Order:
     """Everything that the choice needs, reckoned once: per candidate its worth, its score, its cosines with the others
@@ -134,7 +126,8 @@ class Order:
     def of(
         cls, candidates: Sequence[Candidate], opinions: Sequence[Opinion], background: Sequence[Item], wanted: Wanted
     ) -> Order:
-        """See :func:`choose`."""
+        """``opinions``: youngest first. ``background``: other entries of the same feeds, which nobody rated; candidates
+        are part of what is compared by themselves."""
         items = [candidate.item for candidate in candidates]
         rated = [opinion.item for opinion in opinions]
         topic = [wanted.topic] if wanted.topic is not None else []
@@ -156,7 +149,8 @@ class Order:
         return cls(candidates, wanted, worth, scores, cosines(mine, mine), reasons, refused)
 
     def picks(self, without: Collection[str] = ()) -> list[Pick]:
-        """``without``: keys of candidates that cannot be chosen after all."""
+        """The picks, best first, the one of something else last. ``without``: keys of candidates that cannot be chosen
+        after all."""
         wanted, without = self.wanted, frozenset(without)
         explores = wanted.explore and wanted.topic is None and wanted.count >= EXPLORE_FROM
         places = wanted.count - 1 if explores else wanted.count

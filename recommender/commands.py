@@ -22,15 +22,15 @@ from bot.store import Operation, Store
 from bot.texts import Text
 from net.fetching import host_of
 from recommender import rules, wording
-from recommender.digests import rhythm_of
 from recommender.discovering import Discoverer, Discovery, NotFound
 from recommender.import_export import exported, import_command
-from recommender.latest import escaped
+from recommender.pacing import next_check
 from recommender.parsing import ParsedEntry
+from recommender.quoting import escaped
 from recommender.reading import Reading
 from recommender.reasons import WORDS, in_words, why
 from recommender.remembering import Found
-from recommender.settings import DIGEST_AT, FEEDS_BY, QUIET_HOURS, TIME_ZONE
+from recommender.settings import DIGEST_AT, FEEDS_BY, QUIET_HOURS, TIME_ZONE, rhythm_of
 from recommender.subscriptions import (
     RoomIsFull,
     Subscription,
@@ -46,7 +46,6 @@ from recommender.subscriptions import (
 )
 from recommender.sweeping import validators_of
 from recommender.times import shown
-from recommender.timing import next_check
 from recommender.typed_rules import shown_rules, typed_rules
 
 PREVIEW = 3

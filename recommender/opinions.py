@@ -28,8 +28,6 @@ MAX_OPINIONS = 500
 MAX_PARTS = 8
 """Messages of one post, whose reactions are looked for."""
 
-DAY_S = 86_400.0
-
 
 class Kind(StrEnum):
     LIKE = "like"

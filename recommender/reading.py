@@ -20,11 +20,12 @@ from bot.ports import Clock
 from bot.scopes import Scopes
 from bot.store import Store
 from net.fetching import Fetcher
-from recommender.digesting import Digester
-from recommender.digests import Digests
 from recommender.keeping import tidy
 from recommender.leading import Leader
+from recommender.notices import Notices
 from recommender.parsing import Parser
+from recommender.ports import Digester
+from recommender.schedule import Schedule
 from recommender.settings import FeedSettings
 from recommender.sweeping import Sweep
 
@@ -54,12 +55,14 @@ class Reading:
         self.fetcher = fetcher or Fetcher(settings.fetch, clock.now)
         self.parser = Parser(settings.parse)
         self.sweep = Sweep(store, clock, self.fetcher, self.parser, settings)
-        self.digests = Digests(store, clock, outbox, scopes, digester, settings, frozenset(platforms))
+        self.schedule = Schedule(store, clock, outbox, scopes, digester, settings, frozenset(platforms))
+        self.notices = Notices(store, clock, outbox, scopes, settings, frozenset(platforms))
         self.leader = Leader(store, clock, settings.leader_s)
         self.trouble: str | None = None
         self._jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
             ("sweep", self.sweep.tick, settings.sweep_every_s),
-            ("digests", self.digests.tick, settings.digest_every_s),
+            ("digests", self.schedule.tick, settings.digest_every_s),
+            ("notices", self.notices.tick, settings.digest_every_s),
             ("housekeeping", self._tidy, settings.housekeeping_every_s),
         ]
 

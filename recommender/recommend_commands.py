@@ -14,11 +14,11 @@ from bot.store import Store
 from bot.tables import inbox
 from bot.texts import Text
 from recommender.candidates import read_shelf
-from recommender.cards import harmless, web_address
 from recommender.choosing import Wanted
-from recommender.digest import Digest, Edition, mark_looked_at, mark_sent
+from recommender.editor import Edition, Editor, mark_looked_at, mark_sent
 from recommender.features import Item
 from recommender.opinions import Kind, rate, title_here
+from recommender.quoting import harmless, web_address
 from recommender.taste_settings import PICKS
 from recommender.why_not import NO_LINK, why_not
 
@@ -58,9 +58,9 @@ LookAt = Callable[[str], Awaitable[Item | None]]
 class RecommendCommands:
     """``commands`` are for the registry. ``look_at``: without it links are topics like any other words."""
 
-    def __init__(self, store: Store, digest: Digest, screen: Screen, look_at: LookAt | None = None) -> None:
+    def __init__(self, store: Store, editor: Editor, screen: Screen, look_at: LookAt | None = None) -> None:
         self._store = store
-        self._digest = digest
+        self._editor = editor
         self._screen = screen
         self._look_at = look_at
         topic = Argument("topic", TOPIC_ABOUT, required=False, rest=True)
@@ -91,7 +91,7 @@ class RecommendCommands:
         topic = await self._topic(said) if said else None
         shelf = await self._store.read(partial(read_shelf, room_key=call.room.key, now=call.at, asked=True))
         wanted = Wanted(call.values[PICKS], call.at, seed=str(call.event_id), topic=topic, explore=False)
-        edition = await self._digest.edition(call.room, shelf, wanted, call.language)
+        edition = await self._editor.edition(call.room, shelf, wanted, call.language)
         if edition is None or (not edition.told and not edition.stopped):
             nothing = NOTHING_ABOUT if said else NOTHING_NEW
             return Done(nothing.in_language(call.language, topic=harmless(said, MAX_TITLE_CHARS)))

@@ -35,6 +35,8 @@ LISTED_EVERY_S = DAY_S
 
 DUPLICATE = "duplicate"
 OLD = "old"
+"""The reason for what was published too long ago."""
+
 _MANY = 500
 
 

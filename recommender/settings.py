@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from bot.event import Role
 from bot.room_settings import Setting, one_of, show_names
 from bot.texts import Text
+from bot.values import Values
 from net.settings import MIB, FetchSettings
-from recommender.times import LIVE, MACHINE, parse_quiet, parse_times, parse_zone
+from recommender.times import LIVE, MACHINE, Rhythm, parse_quiet, parse_times, parse_zone
 
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
@@ -117,3 +118,8 @@ FEEDS_BY = Setting(
 
 TIMES: tuple[Setting[Any], ...] = (TIME_ZONE, DIGEST_AT, QUIET_HOURS)
 FEED_ROOM_SETTINGS: tuple[Setting[Any], ...] = (*TIMES, FEEDS_BY)
+
+
+def rhythm_of(values: Values, settings: FeedSettings) -> Rhythm:
+    """What a room has set, as its clock."""
+    return Rhythm(values[DIGEST_AT], values[TIME_ZONE], values[QUIET_HOURS], settings.live_every_s)

@@ -27,11 +27,12 @@ from bot.scopes import Scopes
 from bot.store import Operation, Store, insert_once, upsert
 from bot.tables import inbox, rooms
 from net.failures import Failure, FetchFailed
-from recommender.cards import web_address
 from recommender.deduplicating import canonical
 from recommender.features import Item
 from recommender.opinions import about_link, share
 from recommender.pages import Pages, SiteFeed
+from recommender.quoting import web_address
+from recommender.settings import DAY_S
 from recommender.tables import entries, feeds, opinions, read_marks, shared_links, subscriptions, suggestions
 from recommender.taste_settings import LEARN_FROM_LINKS
 
@@ -49,7 +50,6 @@ PAGES_AT_ONCE = 4
 MOST_ATTEMPTS = 3
 SUGGESTIONS_OF_A_SITE = 30
 SUGGESTIONS_WITHIN_DAYS = 14.0
-DAY_S = 86_400.0
 MARK = "shared-links"
 
 FOR_GOOD = frozenset(

@@ -16,10 +16,10 @@ from bot.retention import Eraser
 from bot.store import insert_once
 from bot.texts import Text
 from recommender.opml import Listed
+from recommender.pacing import first_check
 from recommender.remembering import Found, Prepared, remember
 from recommender.settings import DAY_S, FeedSettings
 from recommender.tables import entries, feeds, room_entries, subscriptions
-from recommender.timing import first_check
 
 
 class RoomIsFull(Exception):

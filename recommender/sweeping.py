@@ -23,6 +23,7 @@ from net.failures import FetchFailed
 from net.fetching import Answer, Fetcher, host_of
 from net.freshness import fresh_for_s
 from recommender.deduplicating import TEXT_WITHIN_S, Prints
+from recommender.pacing import after_failure, next_check
 from recommender.parsing import ParsedFeed, ParseFailed, Parser
 from recommender.remembering import (
     Found,
@@ -38,7 +39,6 @@ from recommender.remembering import (
 )
 from recommender.settings import DAY_S, FeedSettings
 from recommender.tables import entries, feeds, subscriptions
-from recommender.timing import after_failure, next_check
 
 log = structlog.get_logger(__name__)
 

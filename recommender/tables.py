@@ -49,7 +49,7 @@ feeds = Table(
     # what is wrong
     Column("failures", Integer, nullable=False, server_default=text("0")),  # in a row
     Column("failing_since", Double),
-    Column("reason", Text, nullable=False, server_default=""),  # recommender.reasons.FeedReason of the last failure
+    Column("reason", Text, nullable=False, server_default=""),  # of the last failure, see recommender.reasons
     Column("error", Text, nullable=False, server_default=""),  # its particulars, for the log and the operator
     Index("ix_feeds_next_check_at", "next_check_at"),
     sqlite_autoincrement=True,
@@ -61,7 +61,7 @@ entries = Table(
     Column("id", Id, primary_key=True, autoincrement=True),
     Column("feed_id", Id, ForeignKey(feeds.c.id, ondelete="CASCADE"), nullable=False),
     Column("key", Text, nullable=False),  # what the feed calls it, or what it is known by instead
-    Column("link", Text, nullable=False, server_default=""),  # canonical: no tracking, no fragment
+    Column("link", Text, nullable=False, server_default=""),  # canonical: nothing of where its reader came from
     Column("title", Text, nullable=False, server_default=""),
     Column("summary", Text, nullable=False, server_default=""),  # plain text
     Column("picture", Text, nullable=False, server_default=""),
@@ -93,7 +93,7 @@ subscriptions = Table(
     Column("exclude", JSON, nullable=False),  # none of them may match
     Column("interval_s", Double),  # NULL: as the feed and the configuration say
     Column("paused_at", Double),
-    Column("told", Text, nullable=False, server_default=""),  # the FeedReason that the room was last told of
+    Column("told", Text, nullable=False, server_default=""),  # the reason that the room was last told of; empty: none
     Column("added_by", Text, nullable=False),
     Column("added_at", Double, nullable=False),
     PrimaryKeyConstraint("room", "feed_id"),

@@ -88,10 +88,6 @@ class Rhythm:
     def __str__(self) -> str:
         return f"{','.join(self.times)} {self.zone} {self.quiet}"
 
-    @property
-    def is_never(self) -> bool:
-        return not self.times
-
     def next_slot(self, after: float) -> float | None:
         """The first slot later than ``after``, Unix seconds; moved to the end of the quiet hours where it falls
         into them. None for never."""

@@ -16,15 +16,13 @@ from bot.delivery import DeliveryState, delivery_key
 from bot.tables import deliveries
 from bot.texts import Text
 from recommender import reasons
-from recommender.candidates import host_of
-from recommender.cards import harmless
+from recommender.candidates import site_of
 from recommender.deduplicating import canonical
 from recommender.opinions import MAX_PARTS
+from recommender.quoting import harmless
+from recommender.remembering import OLD
 from recommender.stages import Stage, State
 from recommender.tables import entries, feeds, room_entries, subscriptions
-
-OLD = "old"
-"""The reason of :mod:`recommender.remembering` for what was published too long ago."""
 
 MAX_SHOWN_CHARS = 80
 
@@ -94,7 +92,7 @@ NO_LINK = Text(zh="请给一个 http(s) 网址。", en="give me an http(s) addre
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Fate:
     """``stopped``: the stage that it has not passed; None when it was sent. ``why``: the sentence about it."""
 
     stopped: Step | None
@@ -112,26 +110,26 @@ class Told:
         return lines
 
 
-def why_not(connection: Connection, room_key: str, link: str, language: str) -> Told:
+def why_not(connection: Connection, room_key: str, link: str, language: str) -> Fate:
     """What became of the entry with this address in this room."""
     read = _read_here(connection, room_key)
     if not read:
-        return Told(Step.SUBSCRIBED, NO_FEEDS.in_language(language))
+        return Fate(Step.SUBSCRIBED, NO_FEEDS.in_language(language))
     rows = _rows(connection, room_key, link)
     if rows:
         return _of_row(connection, room_key, rows[0], language)
-    host = host_of(link)
-    near = [feed for feed in read if host in (host_of(feed["site"]), host_of(feed["address"]))]
+    host = site_of(link)
+    near = [feed for feed in read if host in (site_of(feed["site"]), site_of(feed["address"]))]
     if not near:
-        return Told(Step.SUBSCRIBED, NO_FEED_OF_SITE.in_language(language, host=harmless(host, MAX_SHOWN_CHARS)))
+        return Fate(Step.SUBSCRIBED, NO_FEED_OF_SITE.in_language(language, host=harmless(host, MAX_SHOWN_CHARS)))
     feed = near[0]
     name = _name(feed)
     if feed["paused_at"] is not None:
-        return Told(Step.FETCHED, PAUSED.in_language(language, feed=name))
+        return Fate(Step.FETCHED, PAUSED.in_language(language, feed=name))
     if feed["failures"]:
         why = reasons.in_words(feed["reason"], language, feed["address"])
-        return Told(Step.FETCHED, FAILING.in_language(language, feed=name, why=why))
-    return Told(Step.FETCHED, NOT_SEEN.in_language(language, feed=name))
+        return Fate(Step.FETCHED, FAILING.in_language(language, feed=name, why=why))
+    return Fate(Step.FETCHED, NOT_SEEN.in_language(language, feed=name))
 
 
 def _read_here(connection: Connection, room_key: str) -> Sequence[RowMapping]:
@@ -169,47 +167,47 @@ def _rows(connection: Connection, room_key: str, link: str) -> Sequence[RowMappi
     return sorted(found, key=lambda row: order.get(row["state"], 5))
 
 
-def _of_row(connection: Connection, room_key: str, row: RowMapping, language: str) -> Told:
+def _of_row(connection: Connection, room_key: str, row: RowMapping, language: str) -> Fate:
     title, details = row["title"], row["details"] or {}
     if row["state"] is None:
-        return Told(Step.NEW, WAS_THERE.in_language(language, feed=_name(row, "feed_title")), title)
+        return Fate(Step.NEW, WAS_THERE.in_language(language, feed=_name(row, "feed_title")), title)
     match State(row["state"]):
         case State.SENT:
             return _delivered(connection, room_key, row, language)
         case State.EXPIRED:
-            return Told(Step.RANK, EXPIRED.in_language(language), title)
+            return Fate(Step.RANK, EXPIRED.in_language(language), title)
         case State.WAITING:
             text = OTHERS if row["stage"] == Stage.RANK.value else NOT_YET
-            return Told(Step.RANK, text.in_language(language), title)
+            return Fate(Step.RANK, text.in_language(language), title)
         case State.FILTERED:
             pass
     match Stage(row["stage"]):
         case Stage.RULES if row["reason"] == OLD:
-            return Told(Step.NEW, TOO_OLD.in_language(language), title)
+            return Fate(Step.NEW, TOO_OLD.in_language(language), title)
         case Stage.RULES:
             rule = harmless(str(details.get("rule", "")), MAX_SHOWN_CHARS)
-            return Told(Step.RULES, RULE.in_language(language, rule=rule), title)
+            return Fate(Step.RULES, RULE.in_language(language, rule=rule), title)
         case Stage.SCREEN:
-            return Told(Step.FILTER, HIDDEN.in_language(language, category=row["reason"]))
+            return Fate(Step.FILTER, HIDDEN.in_language(language, category=row["reason"]))
         case Stage.DUPLICATE:
-            return Told(Step.DUPLICATE, SAME.in_language(language), title)
+            return Fate(Step.DUPLICATE, SAME.in_language(language), title)
         case _:
-            return Told(Step.RANK, OTHERS.in_language(language), title)
+            return Fate(Step.RANK, OTHERS.in_language(language), title)
 
 
-def _delivered(connection: Connection, room_key: str, row: RowMapping, language: str) -> Told:
+def _delivered(connection: Connection, room_key: str, row: RowMapping, language: str) -> Fate:
     keys = [delivery_key(row["origin"] or "", part) for part in range(MAX_PARTS)]
     chosen = select(deliveries.c.state).where(deliveries.c.key.in_(keys), deliveries.c.room == room_key)
     states = [DeliveryState(state) for state in connection.execute(chosen).scalars()]
     worst = next((each for each in DELIVERY if each in states), None)
     if worst is not None:
-        return Told(Step.SENT, DELIVERY[worst].in_language(language), row["title"])
+        return Fate(Step.SENT, DELIVERY[worst].in_language(language), row["title"])
     if any(state in (DeliveryState.PLANNED, DeliveryState.OPEN) for state in states):
-        return Told(Step.SENT, ON_ITS_WAY.in_language(language), row["title"])
+        return Fate(Step.SENT, ON_ITS_WAY.in_language(language), row["title"])
     if set(states) == {DeliveryState.CANCELLED}:  # a part alone says nothing of the entries of the others
-        return Told(Step.SENT, WITHDRAWN.in_language(language), row["title"])
-    return Told(None, "", row["title"])
+        return Fate(Step.SENT, WITHDRAWN.in_language(language), row["title"])
+    return Fate(None, "", row["title"])
 
 
 def _name(row: RowMapping, column: str = "title") -> str:
-    return harmless(row[column] or host_of(row["address"]), MAX_SHOWN_CHARS)
+    return harmless(row[column] or site_of(row["address"]), MAX_SHOWN_CHARS)

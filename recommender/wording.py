@@ -97,7 +97,6 @@ STOPPED_MARK = Text(zh="✗（{rule}）", en="✗ ({rule})")
 TEST_HEAD = Text(
     zh="**{title}**（{address}）现在能读，有 {count} 条：", en="**{title}** ({address}) can be read; {count} entries:"
 )
-TEST_FAILED = Text(zh="读不到：{why}。", en="It cannot be read: {why}.")
 IMPORTED = Text(
     zh="导入了 {added} 个订阅，{known} 个本来就有，{bad} 个网址不能用，{left} 个放不下。"
     "它们会在 {within} 内第一次去读，旧内容不推送。",

@@ -16,9 +16,9 @@ from pathlib import Path
 from bot.delivery import Delivery
 from bot.store import Store, StoreSettings
 from bot.testing import PaperPlatform
-from recommender.digesting import Post
-from recommender.latest import Latest
+from recommender.ports import Post
 from tests.clock import ManualClock
+from tests.recommender.latest import Latest
 from tests.recommender.test_once import NOW, made, part
 
 

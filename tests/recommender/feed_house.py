@@ -20,12 +20,12 @@ from bot.store import Store
 from bot.testing import BotRoom, Echo, KnowsEverything, PaperPlatform
 from net.settings import FetchSettings
 from recommender.commands import FeedCommands
-from recommender.latest import Latest
 from recommender.reading import Reading
 from recommender.settings import FEED_ROOM_SETTINGS, FeedSettings
 from recommender.tables import feeds, room_entries
 from tests.clock import ManualClock
 from tests.net.local_server import LocalServer, local_server
+from tests.recommender.latest import Latest
 
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
@@ -68,9 +68,10 @@ class FeedHouse:
 
     async def digests(self, after_s: float = 0.0) -> int:
         """How many slots were served after ``after_s``; what was set meanwhile is reckoned with first."""
-        await self.reading.digests.tick()
+        await self.reading.schedule.tick()
         await self.clock.advance(after_s)
-        served = await self.reading.digests.tick()
+        served = await self.reading.schedule.tick()
+        await self.reading.notices.tick()
         await self.core.idle()
         return served
 

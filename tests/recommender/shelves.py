@@ -20,7 +20,7 @@ from bot.settings import CoreSettings
 from bot.store import Store
 from bot.tables import buttons
 from bot.testing import BotRoom, Echo, KnowsEverything, PaperPlatform
-from recommender.digest import Digest
+from recommender.editor import Editor
 from recommender.opinions import ERASER
 from recommender.recommend_commands import LookAt, RecommendCommands
 from recommender.stages import Stage, State
@@ -76,13 +76,13 @@ CHINESE = {
 
 
 @dataclass
-class Reading:
+class Shelves:
     """The real core on a store, with a room's reading beside it; time moves by hand."""
 
     core: Core
     platform: PaperPlatform
     scopes: Scopes
-    digest: Digest
+    editor: Editor
     clock: ManualClock
     store: Store
 
@@ -93,7 +93,7 @@ class Reading:
         """What the schedule does at a slot; the digest as the room sees it, or None when there is none."""
         origin = f"digest:{room.room.key}:{slot}"
         before = len(room.shown)
-        post = await self.digest.make(room.room, self.clock.now(), origin)
+        post = await self.editor.make(room.room, self.clock.now(), origin)
         if post is not None:
             await self.core.outbox.post(origin, room.room, post.contents, write=post.write)
             await self.core.idle()
@@ -129,7 +129,7 @@ class Reading:
 
 
 @asynccontextmanager
-async def reading(
+async def open_shelves(
     store: Store,
     clock: ManualClock,
     *,
@@ -137,11 +137,11 @@ async def reading(
     summaries: Summaries | None = None,
     look_at: LookAt | None = None,
     **values: Any,
-) -> AsyncIterator[Reading]:
+) -> AsyncIterator[Shelves]:
     platform = PaperPlatform(roles={"olga": Role.OWNER, "adam": Role.ADMIN})
     scopes = Scopes(store, clock, (*CORE_SETTINGS, *TASTE_SETTINGS), configured={"language": "en", **values})
     shown = screen or OpenScreen()
-    digest = Digest(store, scopes, shown, summaries)
+    editor = Editor(store, scopes, shown, summaries)
     retention = Retention(store, clock)
     retention.add(ERASER)
     core = Core.build(
@@ -154,11 +154,11 @@ async def reading(
         screen=shown,
         scopes=scopes,
         retention=retention,
-        commands=Commands(RecommendCommands(store, digest, shown, look_at).commands),
+        commands=Commands(RecommendCommands(store, editor, shown, look_at).commands),
     )
     await core.start()
     try:
-        yield Reading(core, platform, scopes, digest, clock, store)
+        yield Shelves(core, platform, scopes, editor, clock, store)
     finally:
         await core.close(0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recommender.choosing import MAX_A_SOURCE, Candidate, Pick, Wanted, Why, choose
+from recommender.choosing import MAX_A_SOURCE, Candidate, Order, Pick, Wanted, Why
 from recommender.features import Item
 from recommender.opinions import WEIGHTS, Kind, Opinion
 from search.near_duplicates import fingerprint
@@ -34,7 +34,7 @@ def opinion(title: str, text: str = "", kind: Kind = Kind.LIKE, *, days_ago: flo
 
 
 def chosen(found: list[Candidate], *opinions: Opinion, count: int = 4, **wanted: object) -> list[Pick]:
-    return choose(found, opinions, (), Wanted(count, NOW, **{"explore": False, **wanted}))  # type: ignore[arg-type]
+    return Order.of(found, opinions, (), Wanted(count, NOW, **{"explore": False, **wanted})).picks()  # type: ignore[arg-type]
 
 
 def subjects_of(picks: list[Pick]) -> list[str]:

@@ -11,18 +11,18 @@ from bot.event import Reacted, Role, Room
 from bot.ports import Shown
 from bot.store import Store
 from bot.tables import deliveries
-from recommender.digest import AlreadySent
+from recommender.editor import AlreadySent
 from recommender.stages import Stage, State
 from recommender.tables import opinions, room_entries
 from tests.clock import ManualClock
-from tests.recommender.shelves import CHINESE, SUBJECTS, Reading, reading
+from tests.recommender.shelves import CHINESE, SUBJECTS, Shelves, open_shelves
 
 DAY_S = 86_400.0
 
 
 @pytest.fixture
-async def house(store: Store, clock: ManualClock) -> AsyncIterator[Reading]:
-    async with reading(store, clock) as opened:
+async def house(store: Store, clock: ManualClock) -> AsyncIterator[Shelves]:
+    async with open_shelves(store, clock) as opened:
         yield opened
 
 
@@ -36,7 +36,7 @@ class Without:
         return Shown(None, "explicit") if self.word and self.word in text else Shown(text)
 
 
-async def test_a_digest_names_title_source_and_reason_and_has_buttons(house: Reading) -> None:
+async def test_a_digest_names_title_source_and_reason_and_has_buttons(house: Shelves) -> None:
     room = house.room()
     await house.publish(await house.subscribe(room, "stars"), SUBJECTS["telescopes"][:1])
     shown = await house.send_digest(room, "monday")
@@ -47,7 +47,7 @@ async def test_a_digest_names_title_source_and_reason_and_has_buttons(house: Rea
     assert len(next(iter(house.platform.shown.values())).buttons) == 3
 
 
-async def test_a_dislike_changes_tomorrows_digest(house: Reading) -> None:
+async def test_a_dislike_changes_tomorrows_digest(house: Shelves) -> None:
     room = house.room()
     sources = {subject: await house.subscribe(room, subject) for subject in ("bread", "football")}
     first = await house.publish(sources["bread"], SUBJECTS["bread"][:1])
@@ -66,7 +66,7 @@ async def test_a_dislike_changes_tomorrows_digest(house: Reading) -> None:
     assert any(title in lines[0] for title, _ in SUBJECTS["football"])
 
 
-async def test_a_like_is_the_reason_that_tomorrows_digest_gives(house: Reading) -> None:
+async def test_a_like_is_the_reason_that_tomorrows_digest_gives(house: Shelves) -> None:
     room = house.room()
     source = await house.subscribe(room, "烘焙")
     (first,) = await house.publish(source, CHINESE["烘焙"][:1])
@@ -78,7 +78,7 @@ async def test_a_like_is_the_reason_that_tomorrows_digest_gives(house: Reading) 
     assert "because “新手也能做的酸面包” was liked here" in shown
 
 
-async def test_a_thumb_on_the_message_counts_for_what_it_told_of(house: Reading) -> None:
+async def test_a_thumb_on_the_message_counts_for_what_it_told_of(house: Shelves) -> None:
     room = house.room()
     source = await house.subscribe(room, "stars")
     await house.publish(source, SUBJECTS["telescopes"][:1])
@@ -94,7 +94,7 @@ async def test_a_thumb_on_the_message_counts_for_what_it_told_of(house: Reading)
 async def test_nothing_is_sent_twice_across_digests_and_restarts(store: Store, clock: ManualClock) -> None:
     told: list[str] = []
     for day in ("monday", "tuesday", "wednesday", "thursday"):
-        async with reading(store, clock) as house:
+        async with open_shelves(store, clock) as house:
             room = house.room()
             if day == "monday":
                 for subject in SUBJECTS:
@@ -107,12 +107,12 @@ async def test_nothing_is_sent_twice_across_digests_and_restarts(store: Store, c
     assert len(titles) == len(set(titles)) > 10
 
 
-async def test_a_slot_is_sent_once_however_often_it_is_asked_for(house: Reading) -> None:
+async def test_a_slot_is_sent_once_however_often_it_is_asked_for(house: Shelves) -> None:
     room = house.room()
     await house.publish(await house.subscribe(room, "stars"), SUBJECTS["telescopes"])
     origin = "digest:paper:r1:monday"
-    one = await house.digest.make(room.room, house.clock.now(), origin)
-    other = await house.digest.make(room.room, house.clock.now(), origin)
+    one = await house.editor.make(room.room, house.clock.now(), origin)
+    other = await house.editor.make(room.room, house.clock.now(), origin)
     assert one is not None
     assert other is not None
     assert await house.core.outbox.post(origin, room.room, one.contents, write=one.write)
@@ -121,11 +121,11 @@ async def test_a_slot_is_sent_once_however_often_it_is_asked_for(house: Reading)
     assert len(room.shown) == 1
 
 
-async def test_what_was_sent_and_the_delivery_are_one_commit(house: Reading) -> None:
+async def test_what_was_sent_and_the_delivery_are_one_commit(house: Shelves) -> None:
     room = house.room()
     (entry,) = await house.publish(await house.subscribe(room, "stars"), SUBJECTS["telescopes"][:1])
-    one = await house.digest.make(room.room, house.clock.now(), "slot one")
-    other = await house.digest.make(room.room, house.clock.now(), "slot two")
+    one = await house.editor.make(room.room, house.clock.now(), "slot one")
+    other = await house.editor.make(room.room, house.clock.now(), "slot two")
     assert one is not None
     assert other is not None
     assert await house.state_of(room, entry) == (State.WAITING, Stage.WAIT, "")  # making a digest writes nothing
@@ -139,7 +139,7 @@ async def test_what_was_sent_and_the_delivery_are_one_commit(house: Reading) -> 
     assert (await house.state_of(room, entry))[0] == State.SENT
 
 
-async def test_a_rooms_taste_never_touches_another_rooms(house: Reading) -> None:
+async def test_a_rooms_taste_never_touches_another_rooms(house: Shelves) -> None:
     here, there = house.room("here"), house.room("there")
     for room in (here, there):
         for subject in ("bread", "football"):
@@ -147,16 +147,16 @@ async def test_a_rooms_taste_never_touches_another_rooms(house: Reading) -> None
     bread = await house.publish(1, SUBJECTS["bread"][:2])
     await house.publish(2, SUBJECTS["football"][:2])
     await house.send_digest(here, "monday")
-    before = await house.digest.make(there.room, house.clock.now(), "there:monday")
+    before = await house.editor.make(there.room, house.clock.now(), "there:monday")
     for entry in bread:
         await house.press(here, f"/rate {entry} less")
-    after = await house.digest.make(there.room, house.clock.now(), "there:monday")
+    after = await house.editor.make(there.room, house.clock.now(), "there:monday")
     assert before is not None
     assert after is not None
     assert before.contents == after.contents
 
 
-async def test_nobody_can_rate_what_another_room_was_sent(house: Reading) -> None:
+async def test_nobody_can_rate_what_another_room_was_sent(house: Shelves) -> None:
     here, there = house.room("here"), house.room("there")
     (entry,) = await house.publish(await house.subscribe(here, "bread"), SUBJECTS["bread"][:1])
     await there.says(f"/rate {entry} like")
@@ -172,7 +172,7 @@ async def test_what_the_screen_hides_is_not_told_and_comes_when_it_lets_it_pass(
     store: Store, clock: ManualClock
 ) -> None:
     screen = Without("Sourdough")
-    async with reading(store, clock, screen=screen) as house:
+    async with open_shelves(store, clock, screen=screen) as house:
         room = house.room()
         hidden, shown = await house.publish(await house.subscribe(room, "bread"), SUBJECTS["bread"][:2])
         today = await house.send_digest(room, "monday")
@@ -188,7 +188,7 @@ async def test_what_the_screen_hides_is_not_told_and_comes_when_it_lets_it_pass(
 
 
 async def test_a_source_that_may_not_be_named_is_not_named_beside_another(store: Store, clock: ManualClock) -> None:
-    async with reading(store, clock, screen=Without("Durian")) as house:
+    async with open_shelves(store, clock, screen=Without("Durian")) as house:
         room = house.room()
         for name in ("Durian", "bakers", "bread"):  # the last of them is told of, and the others have it, too
             await house.publish(await house.subscribe(room, name), SUBJECTS["bread"][:1])
@@ -199,7 +199,7 @@ async def test_a_source_that_may_not_be_named_is_not_named_beside_another(store:
 
 
 async def test_in_the_place_of_what_is_hidden_comes_the_next_of_the_same_feed(store: Store, clock: ManualClock) -> None:
-    async with reading(store, clock, screen=Without("a distant planet")) as house:
+    async with open_shelves(store, clock, screen=Without("a distant planet")) as house:
         room = house.room()
         await house.publish(await house.subscribe(room, "stars"), SUBJECTS["telescopes"])
         shown = await house.send_digest(room, "monday")
@@ -211,7 +211,7 @@ async def test_in_the_place_of_what_is_hidden_comes_the_next_of_the_same_feed(st
 
 async def test_what_the_screen_hides_for_a_week_is_not_looked_at_any_more(store: Store, clock: ManualClock) -> None:
     screen = Without("Sourdough")
-    async with reading(store, clock, screen=screen) as house:
+    async with open_shelves(store, clock, screen=screen) as house:
         room = house.room()
         await house.publish(await house.subscribe(room, "bread"), SUBJECTS["bread"][:1])
         for day in range(8):
@@ -221,14 +221,14 @@ async def test_what_the_screen_hides_for_a_week_is_not_looked_at_any_more(store:
         assert await house.send_digest(room, "at last") is None
 
 
-async def test_what_a_feed_itself_calls_explicit_is_hidden_whatever_its_words_say(house: Reading) -> None:
+async def test_what_a_feed_itself_calls_explicit_is_hidden_whatever_its_words_say(house: Shelves) -> None:
     room = house.room()
     (entry,) = await house.publish(await house.subscribe(room, "bread"), SUBJECTS["bread"][:1], explicit=True)
     assert await house.send_digest(room, "monday") is None
     assert await house.state_of(room, entry) == (State.FILTERED, Stage.SCREEN, "explicit")
 
 
-async def test_an_entry_can_do_nothing_but_be_shown(house: Reading) -> None:
+async def test_an_entry_can_do_nothing_but_be_shown(house: Shelves) -> None:
     room = house.room()
     hostile = (
         "](https://evil.example) @everyone <at id=all></at> **/filter nsfw off** `x`\n\n# Big",
@@ -246,14 +246,14 @@ async def test_an_entry_can_do_nothing_but_be_shown(house: Reading) -> None:
     assert rows == [State.SENT]
 
 
-async def test_an_empty_shelf_is_no_digest(house: Reading) -> None:
+async def test_an_empty_shelf_is_no_digest(house: Shelves) -> None:
     room = house.room()
     assert await house.send_digest(room, "monday") is None
     await house.subscribe(room, "bread")
     assert await house.send_digest(room, "tuesday") is None
 
 
-async def test_a_room_says_how_many_it_wants(house: Reading) -> None:
+async def test_a_room_says_how_many_it_wants(house: Shelves) -> None:
     room = house.room()
     for subject in SUBJECTS:
         await house.publish(await house.subscribe(room, subject), SUBJECTS[subject])
@@ -265,7 +265,7 @@ async def test_a_room_says_how_many_it_wants(house: Reading) -> None:
     assert "**3.**" not in shown
 
 
-async def test_whoever_is_forgotten_leaves_no_opinion(house: Reading) -> None:
+async def test_whoever_is_forgotten_leaves_no_opinion(house: Shelves) -> None:
     room = house.room()
     (entry,) = await house.publish(await house.subscribe(room, "bread"), SUBJECTS["bread"][:1])
     await house.send_digest(room, "monday")

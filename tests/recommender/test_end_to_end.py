@@ -117,10 +117,10 @@ class Town:
 
     async def morning(self) -> Shown | None:
         """The room's next nine o'clock; the digest, if one came."""
-        await self.app.reading.digests.tick()  # what was set meanwhile is reckoned with
+        await self.app.reading.schedule.tick()  # what was set meanwhile is reckoned with
         self.clock.forward_to(9)
         before = len(self.shown())
-        assert await self.app.reading.digests.tick() == 1
+        assert await self.app.reading.schedule.tick() == 1
         await self.app.core.idle()
         after = self.shown()
         assert len(after) <= before + 1

@@ -22,13 +22,13 @@ from bot.settings import CoreSettings
 from bot.store import Store, StoreSettings, make_engine
 from bot.testing import PaperPlatform
 from maodou.schema import all_tables
-from recommender.digests import Digests
-from recommender.latest import Latest
 from recommender.leading import Leader
+from recommender.schedule import Schedule
 from recommender.settings import FEED_ROOM_SETTINGS, FeedSettings
 from recommender.tables import entries, feeds, room_entries, subscriptions
 from tests.clock import ManualClock
 from tests.recommender.feed_house import rss
+from tests.recommender.latest import Latest
 
 NOW = 1_800_000_000.0
 SLOTS = 1_000
@@ -70,13 +70,13 @@ def made(folder: Path, count: int) -> None:
     store.close()
 
 
-def part(store: Store, clock: ManualClock, platform: PaperPlatform, most: int = 1) -> Digests:
+def part(store: Store, clock: ManualClock, platform: PaperPlatform, most: int = 1) -> Schedule:
     """One process's digests."""
     platforms = {"paper": platform}
     scopes = Scopes(store, clock, (*CORE_SETTINGS, *FEED_ROOM_SETTINGS), configured={"digest_at": "live"})
     outbox = Outbox(store, clock, platforms, CoreSettings())
     latest = Latest(store, OpenScreen(), most=most)
-    return Digests(store, clock, outbox, scopes, latest, FeedSettings(), frozenset(platforms))
+    return Schedule(store, clock, outbox, scopes, latest, FeedSettings(), frozenset(platforms))
 
 
 @pytest.mark.timeout(600)

@@ -16,18 +16,18 @@ from recommender.stages import Stage, State
 from recommender.summary import MAX_CHARS, Summaries, lead
 from recommender.tables import entries, feeds, room_entries, subscriptions
 from tests.clock import ManualClock
-from tests.recommender.shelves import SUBJECTS, Reading, reading
+from tests.recommender.shelves import SUBJECTS, Shelves, open_shelves
 
 DAY_S = 86_400.0
 
 
 @pytest.fixture
-async def house(store: Store, clock: ManualClock) -> AsyncIterator[Reading]:
-    async with reading(store, clock) as opened:
+async def house(store: Store, clock: ManualClock) -> AsyncIterator[Shelves]:
+    async with open_shelves(store, clock) as opened:
         yield opened
 
 
-async def test_recommend_brings_what_waits_and_sends_it_no_second_time(house: Reading) -> None:
+async def test_recommend_brings_what_waits_and_sends_it_no_second_time(house: Shelves) -> None:
     room = house.room()
     await house.publish(await house.subscribe(room, "stars"), SUBJECTS["telescopes"][:2])
     await room.says("/recommend")
@@ -38,7 +38,7 @@ async def test_recommend_brings_what_waits_and_sends_it_no_second_time(house: Re
     room.heard("nothing new")
 
 
-async def test_recommend_brings_older_ones_that_no_digest_would(house: Reading) -> None:
+async def test_recommend_brings_older_ones_that_no_digest_would(house: Shelves) -> None:
     room, neighbour = house.room("here"), house.room("there")
     source = await house.subscribe(neighbour, "stars")
     await house.publish(source, SUBJECTS["telescopes"][:1], hours_ago=24 * 10)
@@ -48,7 +48,7 @@ async def test_recommend_brings_older_ones_that_no_digest_would(house: Reading) 
     room.heard("Telescope finds water")
 
 
-async def test_recommend_about_a_topic(house: Reading) -> None:
+async def test_recommend_about_a_topic(house: Shelves) -> None:
     room = house.room()
     for subject in SUBJECTS:
         await house.publish(await house.subscribe(room, subject), SUBJECTS[subject])
@@ -64,7 +64,7 @@ async def test_recommend_what_is_like_a_page(store: Store, clock: ManualClock) -
     async def look_at(link: str) -> Item | None:
         return Item("How to keep bread fresh", "Bakers on dough.") if "bread" in link else None
 
-    async with reading(store, clock, look_at=look_at) as house:
+    async with open_shelves(store, clock, look_at=look_at) as house:
         room = house.room()
         for subject in SUBJECTS:
             await house.publish(await house.subscribe(room, subject), SUBJECTS[subject])
@@ -76,13 +76,13 @@ async def test_recommend_what_is_like_a_page(store: Store, clock: ManualClock) -
         room.heard("I cannot read that address")
 
 
-async def test_recommend_without_any_feed_says_what_to_do(house: Reading) -> None:
+async def test_recommend_without_any_feed_says_what_to_do(house: Shelves) -> None:
     room = house.room()
     await room.says("/recommend")
     room.heard("/feed list")
 
 
-async def test_why_not_shows_the_stages_and_the_one_where_it_stopped(house: Reading) -> None:
+async def test_why_not_shows_the_stages_and_the_one_where_it_stopped(house: Shelves) -> None:
     room = house.room()
     await room.says("/why-not https://bread.example/loaf")
     room.heard("✗ subscribed – nothing is subscribed to here")
@@ -113,7 +113,7 @@ async def test_why_not_shows_the_stages_and_the_one_where_it_stopped(house: Read
     ],
 )
 async def test_why_not_names_what_stopped_it(
-    house: Reading, stage: Stage, reason: str, details: dict[str, str] | None, said: str
+    house: Shelves, stage: Stage, reason: str, details: dict[str, str] | None, said: str
 ) -> None:
     room = house.room()
     await house.publish(await house.subscribe(room, "bread"), SUBJECTS["bread"][:1], link="https://bread.example/loaf")
@@ -124,7 +124,7 @@ async def test_why_not_names_what_stopped_it(
     assert ("Sourdough" in shown) is (stage is not Stage.SCREEN)  # what was hidden is not shown by asking why
 
 
-async def test_why_not_tells_of_feeds_that_fail_or_are_paused(house: Reading) -> None:
+async def test_why_not_tells_of_feeds_that_fail_or_are_paused(house: Shelves) -> None:
     room = house.room()
     await house.subscribe(room, "bread")
     broken = {"failures": 3, "reason": "timeout"}
@@ -136,7 +136,7 @@ async def test_why_not_tells_of_feeds_that_fail_or_are_paused(house: Reading) ->
     room.heard("“bread” is paused")
 
 
-async def test_why_not_tells_nothing_of_other_rooms(house: Reading) -> None:
+async def test_why_not_tells_nothing_of_other_rooms(house: Shelves) -> None:
     here, there = house.room("here"), house.room("there")
     await house.publish(await house.subscribe(there, "bread"), SUBJECTS["bread"][:1], link="https://bread.example/loaf")
     await house.subscribe(here, "football")
@@ -144,7 +144,7 @@ async def test_why_not_tells_nothing_of_other_rooms(house: Reading) -> None:
     assert "Sourdough" not in here.heard("bread.example is not subscribed to")
 
 
-async def test_why_not_wants_an_address(house: Reading) -> None:
+async def test_why_not_wants_an_address(house: Shelves) -> None:
     room = house.room()
     await room.says("/why-not javascript:alert(1)")
     room.heard("give me an http(s) address")
@@ -224,7 +224,7 @@ async def test_a_summary_that_the_screen_hides_is_left_out(store: Store, clock: 
         async def show(self, room: Room, text: str) -> Shown:
             return Shown(None, "explicit") if "filth" in text else Shown(text)
 
-    async with reading(store, clock, screen=Screen(), summaries=Summaries(Model("pure filth"))) as house:
+    async with open_shelves(store, clock, screen=Screen(), summaries=Summaries(Model("pure filth"))) as house:
         room = house.room()
         await house.publish(await house.subscribe(room, "bread"), ((LONG.title, LONG.text),))
         shown = await house.send_digest(room, "monday")

@@ -19,7 +19,7 @@ from recommender.sharing import LINKS_OF_A_ROOM_AT_ONCE, LINKS_OF_A_ROOM_WAITING
 from recommender.tables import opinions, shared_links, suggestions
 from tests.clock import ManualClock
 from tests.net.local_server import LocalServer, local_server
-from tests.recommender.shelves import SUBJECTS, Reading, reading
+from tests.recommender.shelves import SUBJECTS, Shelves, open_shelves
 
 PAGE = """<html><head><title>How a telescope finds planets</title>
 <meta property="og:description" content="Astronomers wait until an exoplanet dims its star.">
@@ -35,13 +35,13 @@ async def server() -> AsyncIterator[LocalServer]:
 
 
 @pytest.fixture
-async def house(store: Store, clock: ManualClock) -> AsyncIterator[Reading]:
-    async with reading(store, clock) as opened:
+async def house(store: Store, clock: ManualClock) -> AsyncIterator[Shelves]:
+    async with open_shelves(store, clock) as opened:
         yield opened
 
 
 @pytest.fixture
-async def sharing(house: Reading, server: LocalServer) -> AsyncIterator[Sharing]:
+async def sharing(house: Shelves, server: LocalServer) -> AsyncIterator[Sharing]:
     fetcher, parser = Fetcher(FetchSettings(allow_hosts=(server.host,))), Parser()
     sharing = Sharing(house.store, house.clock, house.scopes, Pages(fetcher, parser))
     await sharing.tick()  # what was said before nobody is asked about
@@ -50,7 +50,7 @@ async def sharing(house: Reading, server: LocalServer) -> AsyncIterator[Sharing]
     await fetcher.aclose()
 
 
-async def rows(house: Reading, table: Table) -> list[Any]:
+async def rows(house: Shelves, table: Table) -> list[Any]:
     return list(await house.store.read(lambda connection: connection.execute(select(table)).mappings().all()))
 
 
@@ -65,7 +65,7 @@ def a_site(server: LocalServer) -> str:
 
 
 async def test_a_shared_page_is_liked_a_little_and_brings_its_kind_up(
-    house: Reading, sharing: Sharing, server: LocalServer
+    house: Shelves, sharing: Sharing, server: LocalServer
 ) -> None:
     room = house.room()
     for subject in ("bread", "football"):
@@ -83,7 +83,7 @@ async def test_a_shared_page_is_liked_a_little_and_brings_its_kind_up(
 
 
 async def test_more_like_it_comes_from_the_sites_own_feed_with_a_button_to_subscribe(
-    house: Reading, sharing: Sharing, server: LocalServer
+    house: Shelves, sharing: Sharing, server: LocalServer
 ) -> None:
     room = house.room()
     await house.subscribe(room, "bread")
@@ -101,7 +101,7 @@ async def test_more_like_it_comes_from_the_sites_own_feed_with_a_button_to_subsc
 
 
 async def test_what_is_in_a_feed_of_the_room_is_not_asked_for(
-    house: Reading, sharing: Sharing, server: LocalServer
+    house: Shelves, sharing: Sharing, server: LocalServer
 ) -> None:
     room = house.room()
     link = server.address("/loaf")
@@ -113,7 +113,7 @@ async def test_what_is_in_a_feed_of_the_room_is_not_asked_for(
 
 
 async def test_a_room_that_reads_nothing_is_not_listened_to(
-    house: Reading, sharing: Sharing, server: LocalServer
+    house: Shelves, sharing: Sharing, server: LocalServer
 ) -> None:
     room = house.room()
     await room.says(a_site(server))
@@ -122,7 +122,7 @@ async def test_a_room_that_reads_nothing_is_not_listened_to(
     assert await rows(house, shared_links) == []
 
 
-async def test_a_room_can_switch_it_off(house: Reading, sharing: Sharing, server: LocalServer) -> None:
+async def test_a_room_can_switch_it_off(house: Shelves, sharing: Sharing, server: LocalServer) -> None:
     room = house.room()
     house.platform.roles["anna"] = Role.ADMIN
     await house.subscribe(room, "bread")
@@ -134,7 +134,7 @@ async def test_a_room_can_switch_it_off(house: Reading, sharing: Sharing, server
 
 
 async def test_what_one_room_shares_no_other_room_is_told(
-    house: Reading, sharing: Sharing, server: LocalServer
+    house: Shelves, sharing: Sharing, server: LocalServer
 ) -> None:
     here, there = house.room("here"), house.room("there")
     for room in (here, there):
@@ -146,7 +146,7 @@ async def test_what_one_room_shares_no_other_room_is_told(
 
 
 async def test_a_message_that_is_taken_back_takes_with_it_what_was_learned(
-    house: Reading, sharing: Sharing, server: LocalServer
+    house: Shelves, sharing: Sharing, server: LocalServer
 ) -> None:
     room = house.room()
     await house.subscribe(room, "bread")
@@ -159,7 +159,7 @@ async def test_a_message_that_is_taken_back_takes_with_it_what_was_learned(
 
 
 async def test_a_page_that_cannot_be_read_is_tried_again_a_few_times(
-    house: Reading, sharing: Sharing, server: LocalServer
+    house: Shelves, sharing: Sharing, server: LocalServer
 ) -> None:
     room = house.room()
     await house.subscribe(room, "bread")
@@ -170,7 +170,7 @@ async def test_a_page_that_cannot_be_read_is_tried_again_a_few_times(
     assert await rows(house, shared_links) == []
 
 
-async def test_an_inward_link_opens_no_connection(house: Reading, clock: ManualClock, server: LocalServer) -> None:
+async def test_an_inward_link_opens_no_connection(house: Shelves, clock: ManualClock, server: LocalServer) -> None:
     fetcher, parser = Fetcher(FetchSettings()), Parser()
     sharing = Sharing(house.store, clock, house.scopes, Pages(fetcher, parser))
     await sharing.tick()
@@ -183,7 +183,7 @@ async def test_an_inward_link_opens_no_connection(house: Reading, clock: ManualC
     await fetcher.aclose()
 
 
-async def test_links_are_found_beside_the_text_and_in_chinese_sentences(house: Reading) -> None:
+async def test_links_are_found_beside_the_text_and_in_chinese_sentences(house: Shelves) -> None:
     room = house.room()
     beside = Attachment(AttachmentKind.LINK, "https://video.example/v/1")
     picture = Attachment(AttachmentKind.IMAGE, "https://pictures.example/1.png")
@@ -196,7 +196,7 @@ async def test_links_are_found_beside_the_text_and_in_chinese_sentences(house: R
 
 
 async def test_a_member_who_posts_a_thousand_links_neither_fills_the_table_nor_makes_others_wait(
-    house: Reading, sharing: Sharing, server: LocalServer
+    house: Shelves, sharing: Sharing, server: LocalServer
 ) -> None:
     loud, quiet = house.room("loud"), house.room("quiet")
     for room in (loud, quiet):
@@ -215,7 +215,7 @@ async def test_a_member_who_posts_a_thousand_links_neither_fills_the_table_nor_m
 
 
 async def test_a_page_that_was_shared_here_before_is_not_asked_for_again(
-    house: Reading, sharing: Sharing, server: LocalServer
+    house: Shelves, sharing: Sharing, server: LocalServer
 ) -> None:
     room = house.room()
     await house.subscribe(room, "bread")
@@ -229,7 +229,7 @@ async def test_a_page_that_was_shared_here_before_is_not_asked_for_again(
 
 
 async def test_a_link_that_nobody_foresaw_does_not_stop_the_others(
-    house: Reading, sharing: Sharing, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+    house: Shelves, sharing: Sharing, server: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = house.room()
     await house.subscribe(room, "bread")
@@ -248,7 +248,7 @@ async def test_a_link_that_nobody_foresaw_does_not_stop_the_others(
     assert await rows(house, shared_links) == []
 
 
-async def test_a_link_with_a_character_that_no_database_takes_is_none(house: Reading, sharing: Sharing) -> None:
+async def test_a_link_with_a_character_that_no_database_takes_is_none(house: Shelves, sharing: Sharing) -> None:
     room = house.room()
     await house.subscribe(room, "bread")
     await room.says("https://a.example/\x00x https://b.example/")

@@ -25,10 +25,9 @@ from maodou.reading import make_reading
 from recommender.stages import Stage, State
 from recommender.tables import entries, suggestions
 from recommender.taking_out import taken_out
-from recommender.why_not import Step, Told, why_not
+from recommender.why_not import Fate, Step, why_not
 from tests.clock import ManualClock
-from tests.recommender.shelves import SUBJECTS, reading
-from tests.recommender.shelves import Reading as House
+from tests.recommender.shelves import SUBJECTS, Shelves, open_shelves
 from tests.recommender.test_digests import Without
 from tests.waiting import advance_until, until
 
@@ -40,7 +39,7 @@ def _link(connection: Connection, entry: int) -> str:
 class Held:
     """A house whose platform takes nothing until it is told to."""
 
-    def __init__(self, house: House, screen: Without, *, joins: bool = True) -> None:
+    def __init__(self, house: Shelves, screen: Without, *, joins: bool = True) -> None:
         self.house, self.screen, self.is_open, self.refused = house, screen, False, 0
         if joins:
             house.core.outbox.when_taken_out(taken_out)
@@ -55,7 +54,7 @@ class Held:
         row = {"key": room.room.key, "platform": "paper", "id": room.room.id, "kind": "group", "seen_at": 0.0}
         await self.house.store.write(lambda connection: connection.execute(insert(rooms), row))
         origin = f"digest:{room.room.key}:{slot}"
-        post = await self.house.digest.make(room.room, self.house.clock.now(), origin)
+        post = await self.house.editor.make(room.room, self.house.clock.now(), origin)
         assert post is not None
         assert await self.house.core.outbox.post(origin, room.room, post.contents, write=post.write)
         await until(lambda: self.refused > 0)
@@ -72,7 +71,7 @@ class Held:
 @pytest.fixture
 async def held(store: Store, clock: ManualClock) -> AsyncIterator[Held]:
     screen = Without("")
-    async with reading(store, clock, screen=screen) as house:
+    async with open_shelves(store, clock, screen=screen) as house:
         yield Held(house, screen)
 
 
@@ -164,7 +163,7 @@ async def test_what_was_withdrawn_before_it_left_is_not_called_sent(held: Held) 
     (loaf,) = await house.publish(await house.subscribe(room, "bread"), SUBJECTS["bread"][:1])
     await held.plan(room, "monday")
 
-    def withdrawn(connection: Connection) -> Told:
+    def withdrawn(connection: Connection) -> Fate:
         connection.execute(update(deliveries).values(state=DeliveryState.CANCELLED.value))
         return why_not(connection, room.room.key, _link(connection, loaf), "en")
 
@@ -214,7 +213,7 @@ async def test_the_whole_is_joined_so(store: Store, clock: ManualClock) -> None:
     settings = await asyncio.to_thread(Settings)  # it looks where it is
     joined = make_reading(settings, core, screen)  # type: ignore[arg-type]
     await core.start()
-    house = House(core, paper, scopes, joined.digests.digester, clock, store)  # type: ignore[arg-type]
+    house = Shelves(core, paper, scopes, joined.schedule.digester, clock, store)  # type: ignore[arg-type]
     held, room = Held(house, screen, joins=False), house.room()
     (loaf,) = await house.publish(await house.subscribe(room, "bread"), SUBJECTS["bread"][:1])
     await held.plan(room, "monday")

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from recommender.pacing import after_failure, next_check, phase
 from recommender.settings import FeedSettings
 from recommender.times import MACHINE, Rhythm, parse_quiet, parse_times, parse_zone, shown, zone
-from recommender.timing import after_failure, next_check, phase
 
 ZONES = (
     "Europe/Berlin",

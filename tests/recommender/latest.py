@@ -1,4 +1,4 @@
-"""The plainest digest: what waits, the newest first. It needs nothing but the tables."""
+"""A stand-in at the Digester port: what waits, the newest first, without a taste. It needs nothing but the tables."""
 
 from __future__ import annotations
 
@@ -11,22 +11,17 @@ from bot.delivery import Content
 from bot.event import Room
 from bot.ports import Screen
 from bot.store import Store
-from recommender.digesting import Post
+from recommender.ports import Post
+from recommender.quoting import escaped
 from recommender.stages import Stage, State
 from recommender.tables import entries, feeds, room_entries
 
 NEWEST = "newest"
 HIDDEN = "hidden"
-_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#~"})
-
-
-def escaped(text: str) -> str:
-    """The text so that Markdown shows it as it is."""
-    return text.translate(_MARKS)
 
 
 class Latest:
-    """Implements :class:`recommender.digesting.Digester`. ``most``: entries of one digest; the others wait on."""
+    """Implements :class:`recommender.ports.Digester`. ``most``: entries of one digest; the others wait on."""
 
     def __init__(self, store: Store, screen: Screen, most: int = 10) -> None:
         self._store = store

@@ -1,6 +1,6 @@
 """What a room is sent: its candidates chosen, screened, summed up and put on a card, with the rows that say so.
 
-Nothing is written here. :class:`Digest` gives back a :class:`recommender.digesting.Post`: its ``write`` goes into the
+Nothing is written here. :class:`Editor` gives back a :class:`recommender.ports.Post`: its ``write`` goes into the
 transaction of the deliveries, so that what was sent and what is known to be sent are one and the same.
 """
 
@@ -28,7 +28,7 @@ from recommender import cards
 from recommender.candidates import Shelf, read_shelf
 from recommender.cards import Told
 from recommender.choosing import Candidate, Order, Pick, Wanted
-from recommender.digesting import Post
+from recommender.ports import Post
 from recommender.stages import Stage, State
 from recommender.summary import Summaries
 from recommender.tables import room_entries, suggestions
@@ -74,8 +74,8 @@ class _Screened:
     stopped: list[tuple[Candidate, str]]
 
 
-class Digest:
-    """A :class:`recommender.digesting.Digester`. ``shows_labelled``: see :data:`Labelled`; by default never."""
+class Editor:
+    """A :class:`recommender.ports.Digester`. ``shows_labelled``: see :data:`Labelled`; by default never."""
 
     def __init__(
         self,
