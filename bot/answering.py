@@ -8,12 +8,13 @@ from functools import partial
 
 from bot.decision import Outcome, Reason
 from bot.history import another_spoke, count_since, window
-from bot.outbox import Outbox, Stream
+from bot.outbox import Outbox
 from bot.ports import Answerer, Citation, Clock, Judgement, Knowledge, Platform, Question, Screen, Verdict
 from bot.replies import APOLOGIES, ASK_BACK, GREETING_BACK, NOTHING_FOUND, sources_block
 from bot.room_settings import KNOWLEDGE, UNASKED, UNASKED_PAUSE_S, UNASKED_PER_HOUR, Eagerness
 from bot.settings import CoreSettings
 from bot.store import Store
+from bot.streaming import Stream
 from bot.turn import Conclusion, Ending, Postponed, Turn, says, silent
 
 

@@ -2,7 +2,7 @@
 
 Answers, digests and reminders all leave here. What was planned and not sent when the process died is sent
 by the next one, under the same keys (see :mod:`bot.sending`). A stream is a delivery that is shown while
-it is made (see :class:`Stream`): after a crash the same message is completed, never a second one begun.
+it is made (see :mod:`bot.streaming`): after a crash the same message is completed, never a second one begun.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -22,9 +22,9 @@ from bot.errors import StoreError
 from bot.event import Room
 from bot.inbox import Entry
 from bot.logs import bound
+from bot.pieces import first_part, parts_of, pieces_of
 from bot.planning import (
     CarriedOut,
-    Piece,
     Plan,
     RareWord,
     begin_stream,
@@ -41,13 +41,10 @@ from bot.rescreening import TakenOut, nobody, screened_again
 from bot.sending import Sender, Sent
 from bot.settings import CoreSettings
 from bot.speaking import Speaking
-from bot.splitting import split
 from bot.store import Operation, Store
+from bot.streaming import Stream
 
 log = structlog.get_logger(__name__)
-
-UPDATE_TIMEOUT_S = 5.0
-"""How long one update of a stream may take; the next one shows more anyway."""
 
 
 @dataclass(slots=True)
@@ -113,7 +110,7 @@ class Outbox:
             # Nothing will be said: what a stream has shown is taken back, even if it is only now on its way.
             await self.withdraw(room, (entry.id,))
             take_back = (*take_back, *await self._store.read(partial(messages_for, event_ids=(entry.id,))))
-        pieces, left = _pieces(_parts(contents, can.max_chars), instead_of if can.edits else ())
+        pieces, left = pieces_of(parts_of(contents, can.max_chars), instead_of if can.edits else ())
         plan = Plan(
             origin=entry.event.key,
             room=room,
@@ -142,8 +139,8 @@ class Outbox:
     ) -> bool:
         """Plan deliveries that answer no event (a digest). ``origin`` is their key: a second post with the same
         origin plans nothing and returns False."""
-        parts = _parts(contents, self._platforms[room.platform].capabilities.max_chars)
-        pieces, _ = _pieces(parts, ())
+        parts = parts_of(contents, self._platforms[room.platform].capabilities.max_chars)
+        pieces, _ = pieces_of(parts)
         plan = Plan(origin, room, pieces, planned_at=self._clock.now(), write=write)
         return await self._commit(plan) is not None
 
@@ -225,7 +222,7 @@ class Outbox:
             partial(
                 begin_stream,
                 entry=entry,
-                content=Content(_first_part(text, platform)),
+                content=Content(first_part(text, platform.capabilities.max_chars)),
                 reply_to=reply_to,
                 planned_at=self._clock.now(),
             )
@@ -389,73 +386,3 @@ class Outbox:
         await asyncio.gather(*runners, return_exceptions=True)
         for stream in self._streams.values():
             await stream.settle()
-
-
-class Stream:
-    """An answer that the room sees being made. Updates are best effort and paced; only the newest counts."""
-
-    def __init__(self, delivery: Delivery, text: str, platform: Platform, sender: Sender) -> None:
-        self.text = text
-        self._delivery = delivery
-        self._shown = _first_part(text, platform)
-        self._platform = platform
-        self._sender = sender
-        self._changed = asyncio.Event()
-        self._settled = False
-        self._pump: asyncio.Task[None] | None = None
-
-    def update(self, text: str) -> None:
-        """Show ``text``, the whole so far; every sentence of it has passed the screen."""
-        self.text = text
-        self._changed.set()
-
-    def begin(self, sent: Sent) -> None:
-        """The first words are in the room: from now on updates can be shown."""
-        if sent.message_id is not None and not self._settled:
-            self._pump = asyncio.create_task(self._show(sent.message_id))
-
-    async def settle(self) -> None:
-        """No update after this: one that is on its way ends first, so it cannot overtake the completion."""
-        self._settled = True
-        self._changed.set()
-        if self._pump is not None:
-            await asyncio.wait([self._pump])
-
-    async def _show(self, message_id: str) -> None:
-        while not self._settled:
-            await self._changed.wait()
-            self._changed.clear()
-            await self._sender.edits.wait()
-            text = _first_part(self.text, self._platform)
-            if self._settled or text == self._shown:
-                continue
-            try:
-                async with asyncio.timeout(UPDATE_TIMEOUT_S):
-                    await self._platform.edit(self._delivery.room, message_id, Content(text))
-                self._shown = text
-            except Exception as error:  # noqa: BLE001 – best effort: the completion is a delivery of its own
-                log.info("stream.update_failed", delivery=self._delivery.id, why=str(error))
-
-
-def _parts(contents: Iterable[Content], max_chars: int) -> list[Content]:
-    """Each content as parts that fit a message; buttons hang on its last part. Audio is a message of its own."""
-    parts: list[Content] = []
-    for content in contents:
-        if content.audio is not None:
-            parts.append(content)
-            continue
-        texts = split(content.text, max_chars)
-        parts.extend(Content(text) for text in texts)
-        if content.buttons and texts:
-            parts[-1] = replace(parts[-1], buttons=content.buttons)
-    return parts
-
-
-def _pieces(parts: Sequence[Content], instead_of: Sequence[str]) -> tuple[tuple[Piece, ...], tuple[str, ...]]:
-    """Each part beside the old message that it replaces, and the old messages that are left over."""
-    targets = [*instead_of, *[None] * len(parts)]
-    return tuple(map(Piece, parts, targets)), tuple(instead_of[len(parts) :])
-
-
-def _first_part(text: str, platform: Platform) -> str:
-    return (split(text, platform.capabilities.max_chars) or [text])[0]

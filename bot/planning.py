@@ -26,18 +26,11 @@ from bot.delivery import (
 )
 from bot.event import Edited, Room, Said
 from bot.inbox import Entry, room_of
+from bot.pieces import Piece
 from bot.prepared import Prepared
 from bot.sending import Sent
 from bot.store import Operation, insert_once
 from bot.tables import buttons, deliveries, inbox, rooms
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One message to be: a new one, or the new text of ``instead_of``."""
-
-    content: Content
-    instead_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
