@@ -42,7 +42,7 @@ from bot.sending import Sender, Sent
 from bot.settings import CoreSettings
 from bot.speaking import Speaking
 from bot.store import Operation, Store
-from bot.streaming import Stream
+from bot.streaming import SAID_AGAIN_AFTER_S, Stream
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +79,7 @@ class Outbox:
         self._queues: dict[str, _Queue] = {}
         self._begun: set[int] = set()  # events whose stream may be committed, before anybody holds the stream
         self._streams: dict[int, Stream] = {}
+        self._said_twice: set[int] = set()  # events whose stream has an update at large
         self._closed = False
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────
@@ -128,6 +129,8 @@ class Outbox:
         stream = self._streams.get(entry.id)
         if stream is not None:
             await stream.settle()
+            if stream.at_large:
+                self._said_twice.add(entry.id)
         done = await self._commit(plan)
         if done is not None and done.decision is not None:
             made = done.decision
@@ -339,6 +342,11 @@ class Outbox:
         await self._mark(sender, delivery, sent)
         if stream is not None and delivery.state is DeliveryState.OPEN:
             stream.begin(sent)
+        if is_stream and sent.state is DeliveryState.SENT and delivery.event_id in self._said_twice:
+            self._said_twice.discard(delivery.event_id)
+            if not await sender.unwanted_within(SAID_AGAIN_AFTER_S):
+                again = replace(delivery, message_id=sent.message_id)
+                await sender.deliver(again, attempted_before=True, unwanted=queue.unwanted)
 
     async def _mark(self, sender: Sender, delivery: Delivery, sent: Sent) -> None:
         """Returns when it is written down how ``delivery`` ended. The room's next one waits for that, so that a

@@ -160,13 +160,13 @@ class Sender:
             if self._clock.now() + pause_s > give_up_at:
                 state = DeliveryState.UNCERTAIN if in_doubt else DeliveryState.UNDELIVERABLE
                 return Sent(state, error=why, attempts=attempts)
-            if await self._unwanted_within(pause_s):
+            if await self.unwanted_within(pause_s):
                 return Sent(
                     DeliveryState.UNCERTAIN if in_doubt else DeliveryState.CANCELLED, error=why, attempts=attempts
                 )
 
-    async def _unwanted_within(self, pause_s: float) -> bool:
-        """Wait for the next attempt, or learn that there shall be none."""
+    async def unwanted_within(self, pause_s: float) -> bool:
+        """Wait for the next attempt of the delivery that came last, or learn that there shall be none."""
         pause = asyncio.create_task(self._clock.sleep(pause_s))
         unwanted = asyncio.create_task(self._unwanted.wait())
         try:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from bot import streaming
 from bot.decision import Decision, Outcome, Reason
 from bot.delivery import Button, Content, Delivery, delivery_key
 from bot.errors import CannotLook, TryLater, Undeliverable
-from bot.event import Said
+from bot.event import Recalled, Room, Said
 from bot.inbox import Entry
 from bot.store import Store
 from bot.tables import buttons, deliveries
@@ -227,6 +228,55 @@ async def test_an_update_that_fails_does_not_hurt_the_answer(store: Store, clock
         room = bot.room()
         await room.says("@maodou tell me")
         room.heard("Four.")
+
+
+class Stalls(PaperPlatform):
+    """Takes the first update, and does it when it likes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late: tuple[str, str] | None = None
+
+    async def edit(self, room: Room, message_id: str, content: Content) -> None:
+        if self.late is None:
+            self.late = message_id, content.text
+            await asyncio.Event().wait()
+        await super().edit(room, message_id, content)
+
+    def completed(self) -> bool:
+        return any("Four." in shown.text for shown in self.shown.values())
+
+
+async def test_an_update_that_comes_after_the_completion_does_not_stay(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "UPDATE_TIMEOUT_S", 0.01)
+    platform = Stalls()
+    async with Bot(store, clock, platform=platform, answerer=Echo(*SLOW, delay_s=0.05), stream_after_s=0) as bot:
+        room = bot.room()
+        await bot.core.inbox.accept(Said(room.message("@maodou tell me", id="m1")))
+        await until(platform.completed)
+        assert platform.late is not None
+        message_id, stale = platform.late
+        platform.shown[message_id].texts.append(stale)
+        await advance_until(clock, lambda: "Four." in platform.shown[message_id].text)
+        await bot.core.idle()
+        assert platform.shown[message_id].texts[-2:] == [stale, room.heard("Four.", "m1")]
+        assert await states(store) == ["sent"]
+
+
+async def test_an_answer_that_is_recalled_is_not_said_again(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "UPDATE_TIMEOUT_S", 0.01)
+    platform = Stalls()
+    async with Bot(store, clock, platform=platform, answerer=Echo(*SLOW, delay_s=0.05), stream_after_s=0) as bot:
+        room = bot.room()
+        await bot.core.inbox.accept(Said(room.message("@maodou tell me", id="m1")))
+        await until(platform.completed)
+        await bot.core.inbox.accept(Recalled(room.room, "m1", clock.now()))
+        await until(lambda: not platform.shown)  # though the clock stands still
+        await bot.core.idle()
 
 
 async def test_a_stream_that_outgrows_its_message_goes_on_in_the_next(store: Store, clock: ManualClock) -> None:
