@@ -1,4 +1,5 @@
-"""Housekeeping: what has waited too long expires, what nobody lists or reads any more is erased."""
+"""Housekeeping: what has waited too long expires, what nobody lists or reads any more is erased, rooms that were left
+for good lose their feeds."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
 
+from bot.tables import rooms
 from recommender.settings import DAY_S, FeedSettings
 from recommender.stages import State
+from recommender.subscriptions import remove
 from recommender.tables import entries, feeds, room_entries, subscriptions
 
 BATCH = 5_000
@@ -31,11 +34,19 @@ def tidy(connection: Connection, now: float, settings: FeedSettings) -> Erased:
     gone = select(entries.c.id).where(long_ago, _was_dropped()).limit(BATCH)
     erased = connection.execute(delete(entries).where(entries.c.id.in_(gone.scalar_subquery()))).rowcount
     erased += _trimmed(connection, settings.max_entries_per_feed)
+    _leave_for_good(connection, now, settings)
     # A feed that was unsubscribed keeps its keys for a day, so that a mistake can be taken back.
     read = exists().where(subscriptions.c.feed_id == feeds.c.id)
     idle = ~read & (feeds.c.next_check_at < now - DAY_S) & (feeds.c.leased_until <= now)
     unread = connection.execute(delete(feeds).where(idle)).rowcount
     return Erased(expired, erased, unread)
+
+
+def _leave_for_good(connection: Connection, now: float, settings: FeedSettings) -> None:
+    long_left = select(rooms.c.key).where(rooms.c.removed_at < now - settings.left_room_days * DAY_S)
+    chosen = select(subscriptions.c.room, subscriptions.c.feed_id).where(subscriptions.c.room.in_(long_left))
+    for room, feed_id in connection.execute(chosen.limit(BATCH)).all():
+        remove(connection, room, feed_id, now, settings)
 
 
 def _was_dropped() -> ColumnElement[bool]:

@@ -24,6 +24,7 @@ from recommender.deduplicating import (
     text_print,
     title_hash,
 )
+from recommender.left_rooms import READS_NOW
 from recommender.parsing import ParsedEntry, ParsedFeed
 from recommender.rules import judge
 from recommender.settings import DAY_S
@@ -243,7 +244,7 @@ def _give_to_rooms(
     max_age_s: float,
 ) -> int:
     """A row for each room that reads the feed and each new entry; returns how many wait to be told."""
-    chosen = select(subscriptions).where(subscriptions.c.feed_id == feed_id, subscriptions.c.paused_at.is_(None))
+    chosen = select(subscriptions).where(subscriptions.c.feed_id == feed_id, READS_NOW)
     waiting = 0
     for subscription in connection.execute(chosen).mappings().all():
         for (entry_id, root), each in stored:

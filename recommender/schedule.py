@@ -22,6 +22,7 @@ from bot.scopes import Scopes
 from bot.store import Store, upsert
 from bot.tables import rooms
 from bot.tables import settings as set_by_rooms
+from recommender.left_rooms import any_to_rest, rest
 from recommender.ports import Digester
 from recommender.settings import TIMES, FeedSettings, rhythm_of
 from recommender.tables import schedules, subscriptions
@@ -52,6 +53,8 @@ class Schedule:
     async def tick(self) -> int:
         """Send what is due; returns how many slots were served."""
         now = self.clock.now()
+        if await self.store.read(any_to_rest):
+            await self.store.write(rest)
         set_now = await self.store.read(_times_set)
         found = await self.store.read(_scheduled)
         if set_now != self._seen or any(row["times"] is None for row in found):

@@ -56,6 +56,7 @@ class FeedSettings(BaseModel):
     max_age_days: float = Field(14, gt=0, description="An entry that was published before is not told.")
     wait_days: float = Field(7, gt=0, description="For so long an entry waits to be chosen.")
     keep_days: float = Field(90, gt=0, description="For so long an entry is known that its feed no longer lists.")
+    left_room_days: float = Field(30, gt=0, description="For so long a room that the bot has left keeps its feeds.")
     max_entries_per_feed: int = Field(
         5_000, ge=1_000, description="Entries known of one feed; beyond, what it dropped goes."
     )

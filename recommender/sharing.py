@@ -225,7 +225,9 @@ def _waiting(connection: Connection) -> list[Link]:
 
 
 def _room(connection: Connection, key: str) -> Room | None:
-    row = connection.execute(select(rooms).where(rooms.c.key == key)).mappings().one_or_none()
+    """None where we are not any more."""
+    here = (rooms.c.key == key) & rooms.c.removed_at.is_(None)
+    row = connection.execute(select(rooms).where(here)).mappings().one_or_none()
     return None if row is None else room_of(row)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, delete, exists, func, select, upd
 from bot.retention import Eraser
 from bot.store import insert_once
 from bot.texts import Text
+from recommender.left_rooms import READS_NOW
 from recommender.opml import Listed
 from recommender.pacing import first_check
 from recommender.remembering import Found, Prepared, remember
@@ -227,7 +228,7 @@ def _change(connection: Connection, room: str, feed_id: int, values: Mapping[str
 
 
 def _is_read(connection: Connection, feed_id: int) -> bool:
-    chosen = select(subscriptions.c.room).where(subscriptions.c.feed_id == feed_id, subscriptions.c.paused_at.is_(None))
+    chosen = select(subscriptions.c.room).where(subscriptions.c.feed_id == feed_id, READS_NOW)
     return connection.execute(chosen.limit(1)).first() is not None
 
 
@@ -255,7 +256,7 @@ class Health:
 
 def health(connection: Connection, now: float) -> Health:
     """How reading is, for the doctor."""
-    active = exists().where(subscriptions.c.feed_id == feeds.c.id, subscriptions.c.paused_at.is_(None))
+    active = exists().where(subscriptions.c.feed_id == feeds.c.id, READS_NOW)
     count, due = connection.execute(select(func.count(), func.min(feeds.c.next_check_at)).where(active)).one()
     waits = select(func.count()).where(room_entries.c.state == "waiting")
     failing = select(feeds).where(active, feeds.c.failures > 0).order_by(feeds.c.failures.desc())

@@ -23,6 +23,7 @@ from net.failures import FetchFailed
 from net.fetching import Answer, Fetcher, host_of
 from net.freshness import fresh_for_s
 from recommender.deduplicating import TEXT_WITHIN_S, Prints
+from recommender.left_rooms import READS_NOW
 from recommender.pacing import after_failure, next_check
 from recommender.parsing import ParsedFeed, ParseFailed, Parser
 from recommender.remembering import (
@@ -229,7 +230,7 @@ def validators_of(answer: Answer) -> Validators:
 def _due(connection: Connection, now: float, busy: Sequence[str], per_host: int, limit: int) -> Sequence[RowMapping]:
     """Feeds that somebody reads, whose time has come and that nobody is at; the longest due first, and of one host no
     more than it may be asked at once: a thousand overdue ones there keep no others waiting."""
-    is_read = exists().where(subscriptions.c.feed_id == feeds.c.id, subscriptions.c.paused_at.is_(None))
+    is_read = exists().where(subscriptions.c.feed_id == feeds.c.id, READS_NOW)
     place = func.row_number().over(partition_by=feeds.c.host, order_by=feeds.c.next_check_at)
     due = select(feeds.c.id, place.label("place")).where(
         feeds.c.next_check_at <= now, feeds.c.leased_until <= now, is_read
