@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from rag.directives import undirected
 from rag.fences import stretches
 from rag.html import html_to_markdown
 
@@ -23,7 +24,8 @@ def plain_markdown(text: str) -> str:
 
     Raises :class:`rag.html.Tangled`.
     """
-    return "".join(stretch if fenced else _untagged(_tables(_shown(stretch))) for stretch, fenced in stretches(text))
+    parts = stretches(undirected(text))
+    return "".join(stretch if fenced else _untagged(_tables(_shown(stretch))) for stretch, fenced in parts)
 
 
 def _shown(text: str) -> str:
