@@ -40,7 +40,7 @@ __all__ = [
     "walk",
 ]
 
-VERSION = 3
+VERSION = 4
 """Part of every document's hash: raise it when the same bytes read differently, and they are read again."""
 
 
