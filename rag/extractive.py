@@ -20,7 +20,7 @@ from rag.blocks import Kind, Piece, pieces
 from rag.completion import Complete, whole
 from rag.gate.background import chance
 from rag.gate.forms import form_of
-from rag.showing import hosts, links, without_mentions, without_paths
+from rag.showing import hosts, links, without_half_marks, without_mentions, without_paths
 from search.tokenise import content, tokens
 
 MAX_CHARS = 600
@@ -69,7 +69,7 @@ class ExtractiveAnswerer:
         text = await self._complete(question)
         theirs = {passage.text for passage in judgement.passages if passage.added_by}
         for found in await asyncio.to_thread(extract, text, judgement.passages, question.language):
-            sentence = replace(found, text=without_paths(found.text))
+            sentence = replace(found, text=without_half_marks(without_paths(found.text)))
             if not any(citation.text in theirs for citation in sentence.citations):
                 yield sentence
             elif not links(sentence.text) and not hosts(sentence.text):  # what a member gave leads nowhere

@@ -19,6 +19,7 @@ _TARGET = re.compile(r"\]\(\s*<?([^)\s>]*)[^)]*\)")
 _TO_A_PATH = re.compile(
     r"!?\[([^\[\]\n]*)\]\(\s*(?!<?(?:[a-z][a-z0-9+.\-]*:|//|www\.))[^()\n]*(?:\([^()\n]*\)[^()\n]*)?\)", re.IGNORECASE
 )
+_HALF = re.compile(r"\A(\s*(?:(?:[-*+]|\d{1,3}[.)])\s+)?)\*\*(?=\S)|(?<=\S)\*\*((?:\s*\[\d+\])?\s*)\Z")
 _DEFINITION = re.compile(r"^\s*\[[^\]]+\]:", re.MULTILINE)
 _TAG = re.compile(r"<[@#:/!?A-Za-z]")
 _EVERYBODY = re.compile(r"@(?=\s*(?:everyone|here|all|channel|所有人|全体成员|全员|全体)(?![A-Za-z]))", re.IGNORECASE)
@@ -93,6 +94,13 @@ def without_paths(text: str) -> str:
         return link.group() if written else link[1]
 
     return _TO_A_PATH.sub(words, text)
+
+
+def without_half_marks(text: str) -> str:
+    """A stretch that begins or ends within bold words has one half of their marks, which a client shows as stars."""
+    if outside_code(text).count("**") != 1:
+        return text
+    return _HALF.sub(r"\1\2", text, count=1)
 
 
 def _outside_code(text: str, change: Callable[[str], str]) -> str:

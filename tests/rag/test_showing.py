@@ -7,7 +7,7 @@ import pytest
 from bot.decision import Reason
 from bot.ports import Judgement, Passage, Question, Verdict
 from rag.extractive import ExtractiveAnswerer
-from rag.showing import without_paths
+from rag.showing import without_half_marks, without_paths
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,22 @@ from rag.showing import without_paths
 )
 def test_a_link_within_the_folder_becomes_its_words(text: str, shown: str) -> None:
     assert without_paths(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("**毛豆规定 `x=4` 表示四位。 [1]\n\n", "毛豆规定 `x=4` 表示四位。 [1]\n\n"),
+        ("- **first, it is read [1]", "- first, it is read [1]"),
+        ("and it is kept.** [1]", "and it is kept. [1]"),
+        ("**whole** words [1]", "**whole** words [1]"),
+        ("f(**options) and 2**3 [1]", "f(**options) and 2**3 [1]"),
+        ("call f(**options) [1]", "call f(**options) [1]"),
+        ("`**` begins bold words [1]", "`**` begins bold words [1]"),
+    ],
+)
+def test_half_of_a_mark_is_not_shown(text: str, shown: str) -> None:
+    assert without_half_marks(text) == shown
 
 
 async def test_an_answer_leads_to_no_file_of_the_folder() -> None:
