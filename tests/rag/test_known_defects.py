@@ -74,8 +74,8 @@ DEFECTS = {
     "a file's name, an address or an index file takes the machine over": (
         "tests/maodou/test_desk.py::test_no_name_leads_out_of_the_folder",
         "tests/rag/test_uploads.py::test_a_name_is_a_name_and_no_path",
-        "tests/rag/test_sources.py::test_addresses_that_are_not_asked",
-        "tests/rag/test_sources.py::test_git_dials_where_it_was_told_and_nowhere_else",
+        "tests/rag/test_git.py::test_addresses_that_are_not_asked",
+        "tests/rag/test_git.py::test_git_dials_where_it_was_told_and_nowhere_else",
         "tests/rag/test_known_defects.py::test_nothing_is_unpickled_and_no_shell_reads_a_text",
     ),
     "after sixteen errors of the model's server the bot hangs for good": (

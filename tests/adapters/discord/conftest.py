@@ -17,13 +17,15 @@ from adapters.discord.adapter import DiscordPlatform
 from adapters.discord.settings import DiscordSettings
 from bot.commands import Commands
 from bot.core import Core
+from bot.errors import StoreError
+from bot.event import Event
 from bot.ports import Answerer, Knowledge, SystemClock
 from bot.settings import CoreSettings
 from bot.store import Store, StoreSettings, make_engine
 from bot.tables import deliveries, inbox
 from bot.testing import Echo, KnowsEverything
 from maodou.schema import all_tables
-from tests.emulators.discord import Channel, DiscordEmulator, Guild, Limits, User
+from tests.emulators.discord import Channel, DiscordEmulator, Guild, Limits, Posted, User
 
 FAST = Limits(heartbeat_s=0.5, window_s=1.0)
 """Discord's limits with its two slow times scaled: the heartbeat, and the window of five messages."""
@@ -178,3 +180,33 @@ async def bot(home: Home, place: Place) -> AsyncIterator[Bot]:
 
 def changed(settings: DiscordSettings, **changes: object) -> DiscordSettings:
     return settings.model_copy(update=changes)
+
+
+def ask(platform: DiscordEmulator, place: Place, text: str = "how?") -> Posted:
+    return platform.say(place.room, place.ann, f"{platform.mention} {text}")
+
+
+async def answered_once(platform: DiscordEmulator, question: Posted, bot: Bot) -> Posted:
+    (answer,) = await platform.until(lambda: platform.replies_to(question))
+    await bot.quiet()
+    assert len(platform.replies_to(question)) == 1
+    return answer
+
+
+class Locked:
+    """The inbox refuses every event, as with a database that somebody else has locked."""
+
+    def __init__(self, bot: Bot) -> None:
+        client = bot.platform.client
+        assert client is not None
+        self.arrivals = client._arrivals
+        self.accept = self.arrivals.accept
+        self.refused = 0
+        self.arrivals.accept = self.refuse
+
+    async def refuse(self, event: Event) -> bool:
+        self.refused += 1
+        raise StoreError("locked")
+
+    def open(self) -> None:
+        self.arrivals.accept = self.accept

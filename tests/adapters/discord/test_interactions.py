@@ -13,8 +13,7 @@ from bot.delivery import Button
 from bot.event import Event
 from bot.tables import inbox
 from bot.texts import Text
-from tests.adapters.discord.conftest import Bot, Home, Place
-from tests.adapters.discord.test_faults import Locked, ask
+from tests.adapters.discord.conftest import Bot, Home, Locked, Place, ask
 from tests.emulators.discord import DiscordEmulator, Limits, RestFault
 
 
