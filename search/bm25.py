@@ -1,9 +1,10 @@
-"""The word index: BM25 over weighted token counts, kept as bm25s keeps it and scored by bm25s.
+"""The word index: BM25 over weighted token counts, kept and scored as bm25s does it.
 
 bm25s stores one score per (token, chunk) and adds up the columns of a query's tokens (Lù 2024, arXiv
 2407.03618). We fill that matrix ourselves, from arrays of token ids in numpy: ten times faster than its own
 loop, and with weighted counts, so that a word of a heading counts more than one of the text (BM25F in its simple
-form, Robertson et al. 2004).
+form, Robertson et al. 2004). Adding up is one line of numpy, so the library, which loads scipy and numba wherever
+they are installed, is needed only to compare with.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import bm25s
 import numpy as np
 import numpy.typing as npt
 
@@ -107,14 +107,6 @@ class WordIndex:
         self.vocabulary = vocabulary
         self._frequencies = postings.frequencies()
         self.impacts = self._impacts(k1, b) if impacts is None else impacts
-        self._index = bm25s.BM25(k1=k1, b=b, method="lucene")
-        self._index.nonoccurrence_array = None
-        self._index.scores = {
-            "data": self.impacts,
-            "indices": postings.chunks,
-            "indptr": postings.starts,
-            "num_docs": len(postings.lengths),
-        }
 
     def _impacts(self, k1: float, b: float) -> Floats:
         """idf · tf / (tf + k1 (1 - b + b length / mean length)), Lucene's idf: ln(1 + (N - df + ½)/(df + ½))."""
@@ -141,14 +133,12 @@ class WordIndex:
     def scores(self, tokens: Sequence[str] | Mapping[str, float]) -> Floats:
         """The BM25 score of every chunk, shape (chunks,). A mapping gives each token its weight."""
         weighted = tokens if isinstance(tokens, Mapping) else dict.fromkeys(tokens, 1.0)
-        by_weight: dict[float, list[int]] = {}
+        starts, total = self.postings.starts, np.zeros(self.chunks, np.float32)
         for token, weight in weighted.items():
             number = self.vocabulary.get(token)
             if number is not None:
-                by_weight.setdefault(weight, []).append(number)
-        total = np.zeros(self.chunks, np.float32)
-        for weight, numbers in by_weight.items():
-            total += weight * self._index.get_scores_from_ids(numbers)
+                column = slice(starts[number], starts[number + 1])
+                np.add.at(total, self.postings.chunks[column], np.float32(weight) * self.impacts[column])
         return total
 
     def best(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-HEAVY = ("llama_index", "sklearn", "openai", "httpx", "torch")
+HEAVY = ("llama_index", "sklearn", "scipy", "numba", "bm25s", "openai", "httpx", "torch")
 
 SESSION = """
 import sys, tempfile
