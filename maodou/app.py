@@ -138,10 +138,13 @@ class App:
             housekeeping = Housekeeping(store, retention, clock, settings.data_dir)
             yield cls(settings, store, core, documents, reading, housekeeping, ear, mouth, platforms)
 
-    async def run(self, announce: Callable[[Platform], None] = lambda platform: None) -> None:
+    async def run(
+        self, announce: Callable[[Platform], None] = lambda platform: None, leave: Callable[[], None] = lambda: None
+    ) -> None:
         """Work until :meth:`stop`, a signal, or the end of a platform's input.
 
-        ``announce`` is called for each platform when it is connected for the first time.
+        ``announce`` is called for each platform when it is connected for the first time; ``leave`` when it was told
+        to stop, before current work gets its time to end.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -164,6 +167,8 @@ class App:
                 await asyncio.wait([stopping, idle], return_when=asyncio.FIRST_COMPLETED)
         finally:
             log.info("app.stopping")
+            if self._stop.is_set():
+                leave()
             for task in (*receiving, *beside, stopping):
                 task.cancel()
             ended = await asyncio.gather(*receiving, *beside, stopping, return_exceptions=True)

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from bot.errors import MaodouError, UsageError
+from bot.loading import nothing_collected
 from maodou import connect, feeds, finetune, kb, llm, voice
 
 app = typer.Typer(
@@ -61,8 +62,9 @@ def options(
 @app.command()
 def up(context: typer.Context) -> None:
     """Run everything that config.yaml names; the web room when it names nothing."""
-    from maodou.config import begin
-    from maodou.running import run_up
+    with nothing_collected():
+        from maodou.config import begin
+        from maodou.running import run_up
 
     run_up(begin(context.obj))
 

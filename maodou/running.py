@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 from collections.abc import Callable, Sequence
 
 import typer
@@ -15,6 +17,8 @@ from maodou.config import Settings
 from maodou.health_file import telling
 from maodou.platforms import configured_platforms, furnish
 from maodou.terminal import YOU, Terminal
+
+STOPPING = "\n  正在停止…… 再按一次 Ctrl-C 立即结束 · Stopping … Ctrl-C again ends it at once"
 
 
 def run_up(settings: Settings) -> None:
@@ -31,11 +35,17 @@ def run_up(settings: Settings) -> None:
                 typer.echo(f"  {platform.name}: connected")
 
         asyncio.run(_run(app, announce))
+    gc.freeze()  # all is closed: what libraries left in memory goes with the process, and need not be looked through
 
 
 async def _run(app: App, announce: Callable[[Platform], None]) -> None:
     async with telling(app.health, app.settings.data_dir):
-        await app.run(announce)
+        await app.run(announce, _say_stopping)
+
+
+def _say_stopping() -> None:
+    with contextlib.suppress(OSError):  # nobody reads on
+        typer.echo(STOPPING, err=True)
 
 
 def run_chat(settings: Settings) -> None:
@@ -54,4 +64,4 @@ def run_chat(settings: Settings) -> None:
     with App.open(settings.model_copy(update={"rooms": rooms, "core": core}), make) as app:
         typer.echo("Write to the room; @maodou addresses it. Ctrl-D ends.\n", err=True)
         terminal[0].settled = app.core.idle
-        asyncio.run(app.run())
+        asyncio.run(app.run(leave=_say_stopping))

@@ -26,6 +26,7 @@ from adapters.web.pages import HERE, Pages, page_routes
 from adapters.web.settings import WebSettings
 from adapters.web.site import Site
 from bot.errors import UsageError
+from bot.loading import nothing_collected
 from bot.texts import Text
 
 log = structlog.get_logger(__name__)
@@ -142,9 +143,10 @@ def make_app(site: Site, folder: Path) -> FastAPI:
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
-    from adapters.web.look import made_apart
+    with nothing_collected():
+        from adapters.web.look import made_apart
 
-    return made_apart(lambda: _join(site, folder))
+        return made_apart(lambda: _join(site, folder))
 
 
 def _join(site: Site, folder: Path) -> FastAPI:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import resource
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import insert, select
 
@@ -29,9 +33,11 @@ from maodou.config_file import PROJECT
 from maodou.documents import add_sample
 from maodou.housekeeping import Housekeeping
 from maodou.platforms import configured_platforms
+from maodou.running import STOPPING
 from maodou.terminal import Terminal
 from rag.library import Library
 from rag.tables import vectors
+from tests.blocking import ROOT
 from tests.maodou.conftest import Child, Maodou
 
 GUIDE = """# Sunrise kettle
@@ -183,6 +189,56 @@ def test_up_serves_the_room_tells_its_health_and_ends_in_order(
     assert process.wait(20) == 0
     assert time.monotonic() - began < 10
     assert maodou("db", "upgrade").code == 0  # and nothing of it holds the database
+
+
+def test_a_stop_is_said_at_once_and_little_work_follows(running: tuple[str, subprocess.Popen[str]]) -> None:
+    """Measured as work, not as waiting: a machine that runs tests may be busy."""
+    _, process = running
+    assert process.stderr is not None
+    before = psutil.Process(process.pid).cpu_times()
+    others = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process.send_signal(signal.SIGINT)
+    said = next(line for line in process.stderr if "Ctrl-C" in line)
+    assert said.split() == STOPPING.split()
+    assert process.wait(20) == 0
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = ended.ru_utime - others.ru_utime + ended.ru_stime - others.ru_stime
+    assert total - before.user - before.system < 0.5
+
+
+def test_the_end_of_the_input_is_no_stop(base: Path, child: Child) -> None:
+    process = child("chat")
+    _, told = process.communicate("hello\n", timeout=60)
+    assert "Ctrl-D ends" in told
+    assert "Ctrl-C" not in told
+
+
+HEAVY = {"bm25s", "discord", "lark_oapi", "llama_index", "llvmlite", "numba", "openai", "scipy", "sklearn", "torch"}
+
+UP = """
+import os, signal, sys
+from maodou import running
+from maodou.config import begin
+
+def told(text, err=False):
+    if "operator" in text:
+        print("loaded", *sorted({name.partition(".")[0] for name in sys.modules}), flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+running.typer.echo = told
+running.run_up(begin(None, quiet=True))
+"""
+
+
+def test_a_room_is_served_before_anything_is_loaded_that_it_does_not_need(base: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(base), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", UP]
+    up = subprocess.run(
+        command, cwd=base.parent, env=environment, check=True, capture_output=True, text=True, timeout=60
+    )
+    loaded = set(up.stdout.split())
+    assert {"loaded", "gradio", "faiss"} <= loaded
+    assert loaded & HEAVY == set()
 
 
 # ── its parts ────────────────────────────────────────────────────────────────────────────────────────────
