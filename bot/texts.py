@@ -11,7 +11,14 @@ from dataclasses import dataclass
 LANGUAGES = ("zh", "en")
 
 _HAN = re.compile("[\u3400-\u9fff]")
+_WORDS = re.compile("[\u3400-\u9fff]{4}")
 _LATIN = re.compile("[A-Za-z]")
+_GRAMMAR = re.compile(
+    r"\b(?:i|you|we|he|she|they|it|my|your|our|me|us|is|are|was|were|am|be|do|does|did|can|could|should|would|will|have|has"
+    r"|how|what|why|when|where|which|who|please|thanks?)\b",
+    re.IGNORECASE,
+)
+"""Pronouns, auxiliaries and question words: what an error message or a command seldom has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +35,17 @@ class Text:
 
 
 def language_of(text: str, default: str = "zh") -> str:
-    """``zh`` where a fifth of the letters are Han characters, ``en`` where letters are mostly Latin.
+    """The language that whoever wrote ``text`` reads: ``zh`` or ``en``.
 
-    A Han character says about as much as an English word; Chinese messages are full of English names.
+    Chinese messages are full of English names, commands and errors, so letters say little beside a few Han characters
+    of one's own. What tells an English sentence is the grammar between its names: more of that than Chinese around it.
     """
     han = len(_HAN.findall(text))
     latin = len(_LATIN.findall(text))
-    if han == 0 and latin == 0:
-        return default
-    return "zh" if han * 5 >= han + latin else "en"
+    if not han:
+        return "en" if latin else default
+    grammar = len(_GRAMMAR.findall(text))
+    if not grammar:
+        return "zh" if han > 1 or han * 5 >= han + latin else "en"
+    is_said = han >= grammar and _WORDS.search(text) is not None  # and no name, which seldom has four characters
+    return "zh" if han > 2 * grammar or is_said else "en"
