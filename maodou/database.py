@@ -14,7 +14,6 @@ from pathlib import Path
 
 import structlog
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -23,7 +22,6 @@ from sqlalchemy import Connection, text
 from bot.errors import StoreTooNew, UsageError
 from bot.store import Store
 from maodou.config import Settings
-from maodou.schema import all_tables
 
 log = structlog.get_logger(__name__)
 
@@ -98,14 +96,6 @@ def upgrade(store: Store) -> Revision:
     takes no write. Blocks: for the start and for commands.
     """
     return store.write_now(_upgrade)
-
-
-def differences(connection: Connection) -> list[object]:
-    """What a database lacks or has too much, compared with the tables as they are declared; for tests."""
-    # SQLite gives a default back in another spelling than it got, so defaults are compared on PostgreSQL alone.
-    opts = {"compare_type": True, "compare_server_default": connection.dialect.name != "sqlite"}
-    context = MigrationContext.configure(connection, opts=opts)
-    return list(compare_metadata(context, all_tables()))
 
 
 def write_revision(store: Store, message: str) -> None:

@@ -56,7 +56,7 @@ class Documents:
 
         model = model_of(settings)
         complete = completer_of(settings, model)
-        answerer = _answerer(model, complete)
+        answerer = answerer_of(model, complete)
         library = Library(store, settings.knowledge)
         trouble = add_sample(library, PROJECT) if sample and settings.sample else None
         indexes = Indexes(store, settings.knowledge, settings.data_dir / "index")
@@ -90,12 +90,6 @@ class Documents:
             await self.aclose()
 
 
-def answerer_of(settings: Settings) -> tuple[Answerer, ModelClient | None]:
-    """Answers by a model where one is configured, in the documents' own words otherwise and when it fails."""
-    model = model_of(settings)
-    return _answerer(model, completer_of(settings, model)), model
-
-
 def model_of(settings: Settings) -> ModelClient | None:
     """The chat model that is configured. Raises ``UsageError`` where what it needs is not installed."""
     if settings.model is None:
@@ -127,7 +121,8 @@ def judge_of(settings: Settings, model: ModelClient | None) -> Judge | None:
     return Judge(model, settings.knowledge.judge)
 
 
-def _answerer(model: ModelClient | None, complete: Complete) -> Answerer:
+def answerer_of(model: ModelClient | None, complete: Complete) -> Answerer:
+    """Answers by the model where there is one, in the documents' own words otherwise and when it fails."""
     from rag.extractive import ExtractiveAnswerer
 
     if model is None:

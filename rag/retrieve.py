@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,6 @@ _Key = tuple[str, int]  # base and chunk id
 _TEXTS = (
     select(
         chunks.c.id,
-        chunks.c.document_id,
-        chunks.c.ordinal,
         chunks.c.heading,
         chunks.c.text,
         documents.c.source,
@@ -63,8 +61,6 @@ class Hit:
     """
 
     passage: Passage
-    document_id: int
-    ordinal: int
     title: str
     lexical: float
     lexical_rank: int | None
@@ -168,21 +164,6 @@ class Retriever:
                     same_as[other] = key
         return chosen, folded
 
-    def neighbours(self, hit: Hit, before: int = 1, after: int = 1) -> list[Passage]:
-        """The passages around ``hit`` in its document, with itself, in their order."""
-        query = (
-            select(chunks.c.id, chunks.c.heading, chunks.c.text)
-            .where(
-                chunks.c.document_id == hit.document_id,
-                chunks.c.ordinal.between(hit.ordinal - before, hit.ordinal + after),
-            )
-            .order_by(chunks.c.ordinal)
-        )
-        rows = self.store.read_now(lambda connection: connection.execute(query).all())
-        return [
-            replace(hit.passage, heading=row.heading, text=row.text, score=hit.fused, chunk_id=row.id) for row in rows
-        ]
-
     def _rows(self, ids: Sequence[int]) -> dict[int, Any]:
         if not ids:
             return {}
@@ -272,8 +253,6 @@ def _hit(key: _Key, fused: float, found: _Found, rows: dict[int, Any], folded: S
     same = (rows[other[1]].source for other in folded if other[1] in rows)
     return Hit(
         Passage(key[0], row.source, row.heading, row.text, fused, row.id, row.added_by),
-        row.document_id,
-        row.ordinal,
         row.title,
         found.scores["lexical"].get(key, 0.0),
         found.rank("lexical", key),

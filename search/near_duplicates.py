@@ -25,13 +25,8 @@ _SPREAD = np.array([sum((bits >> lane & 1) << 16 * lane for lane in range(_LANES
 a counter holds are not looked at."""
 
 
-def token_hash(token: str) -> int:
-    """64 bits of BLAKE2b, the same in every process."""
-    return int(token_hashes([token])[0])
-
-
 def token_hashes(tokens: Iterable[str]) -> _Words:
-    """The hash of each token, shape (tokens,)."""
+    """64 bits of BLAKE2b for each token, the same in every process; shape (tokens,)."""
     blake2b = hashlib.blake2b
     digests = [blake2b(token.encode("utf-8", "surrogatepass"), digest_size=8).digest() for token in tokens]
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)

@@ -11,7 +11,6 @@ import discord
 from bot.errors import TryLater, Undeliverable
 
 UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION, INVALID_WEBHOOK_TOKEN = 10015, 10062, 50027
-UNKNOWN_MESSAGE = 10008
 CANNOT_REPLY_WITHOUT_HISTORY = 160002
 """https://discord.com/developers/docs/topics/opcodes-and-status-codes#json"""
 

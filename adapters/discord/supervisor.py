@@ -45,7 +45,6 @@ class Supervisor:
         self._clock = clock
         self.client: Client | None = None
         self.trouble = "Discord: not connected yet."
-        self.restarts = 0
 
     async def run(self) -> None:
         """Returns only when cancelled."""
@@ -62,7 +61,6 @@ class Supervisor:
             # Half of the pause is left to chance, so that many bots do not come back in one moment.
             await self._clock.sleep(pause_s * random.uniform(0.5, 1.0))
             pause_s = min(pause_s * 2, self._settings.restart_most_s)
-            self.restarts += 1
 
     async def _live(self) -> str | None:
         """One client from its login to its end; a sentence when there shall be no other."""

@@ -170,9 +170,6 @@ class PlatformServer:
         self._open[number] = _Open(line)
         self._changed.set()
 
-    def room_names(self, *, history: bool) -> list[str]:
-        return [room.name for room in self._rooms.values() if room.history is history]
-
     # ── events ───────────────────────────────────────────────────────────────────────────────────────
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

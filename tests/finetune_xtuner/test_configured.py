@@ -12,7 +12,7 @@ from finetune_xtuner.form import read_form
 from finetune_xtuner.introduction import FormIntroduction
 from finetune_xtuner.sampling import FORM
 from maodou.config import load
-from maodou.documents import answerer_of
+from maodou.documents import model_of
 from maodou.introduction import introduction_of
 
 MODEL = "model: {endpoints: [{url: http://127.0.0.1:9/v1, model: m}]}\n"
@@ -22,7 +22,7 @@ def test_the_form_is_found_beside_the_file(tmp_path: Path) -> None:
     shutil.copy(FORM, tmp_path / "identity.yaml")
     (tmp_path / "config.yaml").write_text(MODEL + "identity: {form: identity.yaml}\n")
     settings = load(tmp_path / "config.yaml")
-    introduction = introduction_of(settings, answerer_of(settings)[1])
+    introduction = introduction_of(settings, model_of(settings))
     assert isinstance(introduction, FormIntroduction)
     assert introduction.is_asked("你是谁")
 
@@ -46,4 +46,4 @@ def test_a_form_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(MODEL + "identity: {form: nowhere.yaml}\n")
     settings = load(tmp_path / "config.yaml")
     with pytest.raises(UsageError, match=r"nowhere\.yaml cannot be read: No such file"):
-        introduction_of(settings, answerer_of(settings)[1])
+        introduction_of(settings, model_of(settings))

@@ -14,7 +14,7 @@ from bot.event import Addressed
 from bot.ports import Judgement, Passage, Question, Verdict
 from llm.client import ModelClient
 from maodou.config import Settings, load
-from maodou.documents import answerer_of
+from maodou.documents import answerer_of, completer_of, model_of
 from rag.extractive import ExtractiveAnswerer
 from rag.model_answers import ModelAnswerer
 from tests.llm.scripted_server import says, scripted
@@ -34,18 +34,21 @@ def settings_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
 
 def test_without_it_answers_need_no_model(settings_of: Callable[..., Settings]) -> None:
-    answerer, model = answerer_of(settings_of("data_dir: data"))
-    assert isinstance(answerer, ExtractiveAnswerer)
+    settings = settings_of("data_dir: data")
+    model = model_of(settings)
     assert model is None
+    assert isinstance(answerer_of(model, completer_of(settings, model)), ExtractiveAnswerer)
 
 
 @pytest.mark.may_block  # the file of settings is read within the test's loop
 async def test_one_line_makes_a_model_write_them(settings_of: Callable[..., Settings]) -> None:
     passage = Passage("pods", "a.md", "Install", "Run `pip install doujia` in a fresh environment.", 0.9)
     async with scripted(says("Install it with `pip install doujia` [1].")) as server:
-        answerer, model = answerer_of(settings_of(f"model: {{endpoints: [{{url: '{server.url}', model: tiny}}]}}"))
-        assert isinstance(answerer, ModelAnswerer)
+        settings = settings_of(f"model: {{endpoints: [{{url: '{server.url}', model: tiny}}]}}")
+        model = model_of(settings)
         assert isinstance(model, ModelClient)
+        answerer = answerer_of(model, completer_of(settings, model))
+        assert isinstance(answerer, ModelAnswerer)
         question = Question("How do I install it?", ("pods",), Addressed.MENTION, "en")
         judgement = Judgement(Verdict.ANSWER, Reason.FROM_DOCUMENTS, 0.9, (passage,))
         text = "".join([sentence.text async for sentence in answerer.answer(question, judgement)])
@@ -71,4 +74,4 @@ def test_without_the_library_the_operator_is_told_what_to_do(
     settings = settings_of("model: {endpoints: [{url: 'https://a.example/v1', model: m}]}")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="extra `openai`"):
-        answerer_of(settings)
+        model_of(settings)

@@ -97,13 +97,6 @@ def test_asking_for_fewer_gives_the_head_of_the_same_order(filled: Path, retriev
     assert [hit.passage for hit in few] == [hit.passage for hit in many][:2]
 
 
-def test_neighbours_are_the_passages_around_a_hit(filled: Path, retriever: Retriever) -> None:
-    hit = retriever.search("pip install doujia", ["pods"])[0]
-    around = retriever.neighbours(hit, before=1, after=1)
-    assert hit.passage.text in [passage.text for passage in around]
-    assert [passage.heading for passage in around] == ["Install › With pip", "Install › From source"]
-
-
 def test_a_document_that_was_just_taken_out_is_not_shown(filled: Path, library: Library, retriever: Retriever) -> None:
     assert retriever.search("mmdet video", ["pods"])
     library.remove("pods", "notes.txt")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.near_duplicates import MIN_TOKENS, fingerprint, fingerprints_of, near, near_any, token_hash
+from search.near_duplicates import MIN_TOKENS, fingerprint, fingerprints_of, near, near_any, token_hashes
 
 TEXT = [f"word{number % 37}" for number in range(40)]
 
@@ -39,8 +39,8 @@ def test_a_bit_is_that_of_most_of_the_tokens() -> None:
 
 
 def test_many_are_compared_as_two_are() -> None:
-    one = token_hash("maodou")
-    others = [one, one ^ 0b111, one ^ 0b1111, token_hash("other")]
+    one, other = token_hashes(["maodou", "other"]).tolist()
+    others = [one, one ^ 0b111, one ^ 0b1111, other]
     assert near_any(np.uint64(one), np.array(others, np.uint64)).tolist() == [near(one, other) for other in others]
     assert near(one, others[1])
     assert not near(one, others[2])

@@ -19,8 +19,6 @@ class Limits:
     file_bytes: int = 10 * 1024 * 1024
     request_bytes: int = 25 * 1024 * 1024
     gateway_payload_bytes: int = 4096
-    gateway_sends: int = 120
-    gateway_sends_window_s: float = 60.0
     identifies_per_day: int = 1000
     sends: int = 5
     edits: int = 5

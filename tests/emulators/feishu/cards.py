@@ -74,7 +74,7 @@ class Cards:
         if "streaming_mode" in config:
             card.streaming = bool(config["streaming_mode"])
             if card.streaming:
-                card.made_at, card.closed_by_time = self._world.now(), False
+                card.made_at = self._world.now()
         if "summary" in config:
             card.summary = str(config["summary"].get("content", ""))
         return {}
@@ -98,7 +98,7 @@ class Cards:
 
     def _close_in_time(self, card: CardEntity) -> None:
         if card.streaming and self._world.now() - card.made_at >= self._limits.stream_open_s:
-            card.streaming, card.closed_by_time = False, True
+            card.streaming = False
 
     @staticmethod
     def _advance(card: CardEntity, body: dict[str, Any]) -> None:

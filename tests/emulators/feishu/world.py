@@ -78,7 +78,6 @@ class CardEntity:
     streaming: bool
     summary: str = ""
     sequence: int = 0
-    closed_by_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
