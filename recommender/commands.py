@@ -24,11 +24,12 @@ from net.fetching import host_of
 from recommender import rules, wording
 from recommender.discovering import Discoverer, Discovery, NotFound
 from recommender.import_export import exported, import_command
+from recommender.listing import page
 from recommender.pacing import next_check
 from recommender.parsing import ParsedEntry
 from recommender.quoting import escaped
 from recommender.reading import Reading
-from recommender.reasons import WORDS, in_words, why
+from recommender.reasons import WORDS, why
 from recommender.remembering import Found
 from recommender.settings import DIGEST_AT, FEEDS_BY, QUIET_HOURS, TIME_ZONE, rhythm_of
 from recommender.subscriptions import (
@@ -79,7 +80,13 @@ class FeedCommands:
                     arguments=(Argument("address", wording.ADDRESS),),
                     aliases=("添加", "加"),
                 ),
-                Command("list", wording.LIST_ABOUT, self.list_feeds, aliases=("列表",)),
+                Command(
+                    "list",
+                    wording.LIST_ABOUT,
+                    self.list_feeds,
+                    arguments=(Argument("page", wording.PAGE, required=False),),
+                    aliases=("列表",),
+                ),
                 Command("remove", wording.REMOVE_ABOUT, self.remove, arguments=(feed,), aliases=("退订", "删除")),
                 Command("pause", wording.PAUSE_ABOUT, self.pause, arguments=(feed,), aliases=("暂停",)),
                 Command("resume", wording.RESUME_ABOUT, self.resume, arguments=(feed,), aliases=("恢复",)),
@@ -212,7 +219,8 @@ class FeedCommands:
             zone=call.values[TIME_ZONE],
             quiet=call.values[QUIET_HOURS],
         )
-        return Done("\n".join([*(_listed(call, each) for each in here), times, self._next(call)]))
+        lines, buttons = page(call, here)
+        return Done("\n".join([*lines, times, self._next(call)]), buttons)
 
     async def remove(self, call: Call) -> Done:
         chosen = await self._mine(call)
@@ -345,25 +353,6 @@ def _check_may_add(call: Call) -> None:
 
 def _title(found: Discovery) -> str:
     return escaped(found.parsed.title or found.address)
-
-
-def _listed(call: Call, each: Subscription) -> str:
-    marks = []
-    if each.paused_at is not None:
-        marks.append(wording.PAUSED.in_language(call.language))
-    if each.failures:
-        said = in_words(each.reason, call.language, each.address)
-        marks.append(wording.FAILING.in_language(call.language, failures=each.failures, why=said))
-    elif each.checked_at is None:
-        marks.append(wording.NOT_YET.in_language(call.language))
-    if each.interval_s is not None:
-        marks.append(wording.EVERY.in_language(call.language, every=say_duration(each.interval_s, call.language)))
-    if each.include or each.exclude:
-        marks.append(wording.RULED.in_language(call.language, rules=shown_rules(each.include, each.exclude)))
-    text = f" ({'; '.join(marks)})" if marks else ""
-    return wording.LINE.in_language(
-        call.language, number=each.number, title=escaped(each.name), address=each.address, marks=text
-    )
 
 
 def _done(call: Call, text: Text, chosen: Subscription, what: str, change: Operation[object], **values: str) -> Done:

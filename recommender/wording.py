@@ -17,6 +17,7 @@ IMPORT_ABOUT = Text(zh="导入订阅列表：OPML 文件，或者一串网址", 
 EXPORT_ABOUT = Text(zh="导出这里的订阅（OPML）", en="give out this room's feeds (OPML)")
 ADDRESS = Text(zh="网址", en="an address")
 FEED = Text(zh="编号、网址或标题的一部分", en="its number, its address, or a part of its title")
+PAGE = Text(zh="第几页", en="which page")
 FEED_OR_ADDRESS = Text(zh="编号、网址或标题的一部分；没订阅的网址也行", en="its number or title, or any address")
 RULES = Text(
     zh="如 `+芯片 -广告 -/^赞助.*/`；clear 清空；不写就看现在的",
@@ -49,7 +50,15 @@ FULL = Text(
 NONE_HERE = Text(
     zh="这里还没有订阅。`/feed add <网址>` 订阅一个网站。", en="Nothing is read here yet. `/feed add <address>` begins."
 )
-LINE = Text(zh="{number}. {title} — {address}{marks}", en="{number}. {title} — {address}{marks}")
+LINE = Text(zh="- **{number}.** {title} — {address}{marks}", en="- **{number}.** {title} — {address}{marks}")
+LIST_HEAD = Text(
+    zh="这里订阅了 {count} 个，其中 {failing} 个读不到（排在最前），{paused} 个暂停着。第 {page}/{pages} 页：",
+    en="{count} feeds are read here; {failing} of them cannot be read (they stand first), {paused} are paused. "
+    "Page {page} of {pages}:",
+)
+PAGE_BEFORE = Text(zh="上一页", en="previous page")
+PAGE_AFTER = Text(zh="下一页", en="next page")
+NO_SUCH_PAGE = Text(zh="页数从 1 到 {pages}。", en="Pages are numbered from 1 to {pages}.")
 PAUSED = Text(zh="已暂停", en="paused")
 FAILING = Text(zh="连续 {failures} 次读不到：{why}", en="not readable {failures} times in a row: {why}")
 NOT_YET = Text(zh="还没读过", en="not read yet")
