@@ -133,23 +133,38 @@ class Command:
     def names(self) -> tuple[str, ...]:
         return (self.name, *self.aliases)
 
+    def allowed_to(self, role: Role) -> Command | None:
+        """The command with those subcommands alone that ``role`` may use; None where nothing is left of it."""
+        if role < self.role:
+            return None
+        if not self.subcommands:
+            return self
+        subcommands = tuple(sub for sub in self.subcommands if sub.visible and role >= sub.role)
+        return replace(self, subcommands=subcommands) if subcommands else None
+
+    @property
+    def lowest_role(self) -> Role:
+        """The lowest that may do anything of it."""
+        return max(self.role, min((sub.role for sub in self.subcommands), default=self.role))
+
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A command as it was called. ``path``: ``("kb", "list")``. ``role``: the highest that its path asks for."""
+    """A command as it was called. ``path``: ``("kb", "list")``. ``role``: the highest that its path asks for.
+
+    Of a family that was called without one of its subcommands, the family; ``unknown`` is then the word that names
+    none of them.
+    """
 
     command: Command
     path: tuple[str, ...]
     role: Role
-    arguments: Mapping[str, str]
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    unknown: str | None = None
 
     @property
     def overtakes(self) -> bool:
         return self.command.overtakes
-
-    @property
-    def usage(self) -> str:
-        return usage(self.command, self.path)
 
 
 def usage(command: Command, path: tuple[str, ...]) -> str:
@@ -227,7 +242,7 @@ class Commands:
 
         Where it is not ``addressed`` to us, a slash before a word we do not know is somebody else's; and
         ``/usr/bin`` is never a command. Raises ``UnknownCommand`` and ``BadArguments`` with the sentence for the
-        member.
+        member; what a family has for them depends on who asks, so :meth:`run` says it.
         """
         if not any(slash in text for slash in SLASHES):
             return None
@@ -251,15 +266,10 @@ class Commands:
 
     @staticmethod
     def _parse_subcommand(command: Command, words: Words) -> Invocation:
-        line = usage(command, (command.name,))
         word = words.next_plain()
-        if word is None:
-            raise BadArguments(both(NO_SUBCOMMAND, path=command.name, usage=line))
-        by_name = {name: sub for sub in command.subcommands for name in sub.names}
-        sub = by_name.get(_folded(word))
+        sub = _by_name(command).get(_folded(word)) if word is not None else None
         if sub is None:
-            near = _nearest(_folded(word), by_name, before=f"/{command.name} ")
-            raise BadArguments(both(UNKNOWN_SUBCOMMAND, path=command.name, word=one_line(word), near=near, usage=line))
+            return Invocation(command, (command.name,), command.role, unknown=word)
         path = (command.name, sub.name)
         return Invocation(sub, path, max(command.role, sub.role), _arguments(sub, path, words))
 
@@ -271,8 +281,27 @@ class Commands:
             raise not_allowed(invocation.path, invocation.role, call.role)
         handler = invocation.command.handler
         if handler is None:
-            raise BadArguments(both(NO_SUBCOMMAND, path=" ".join(invocation.path), usage=invocation.usage))
+            raise _incomplete(invocation, call.role)
         return await handler(replace(call, arguments=invocation.arguments))
+
+
+def _incomplete(invocation: Invocation, role: Role) -> MemberError:
+    """What a family says that was called without one of its subcommands: which there are for this role."""
+    family, path = invocation.command, invocation.path
+    allowed = family.allowed_to(role)
+    if allowed is None:
+        return not_allowed(path, family.lowest_role, role)
+    line = usage(allowed, path)
+    word = invocation.unknown
+    if word is None:
+        return BadArguments(both(NO_SUBCOMMAND, path=family.name, usage=line))
+    near = _nearest(_folded(word), _by_name(allowed), before=f"/{family.name} ")
+    return BadArguments(both(UNKNOWN_SUBCOMMAND, path=family.name, word=one_line(word), near=near, usage=line))
+
+
+def _by_name(family: Command) -> dict[str, Command]:
+    """The subcommands by each of their names."""
+    return {name: sub for sub in family.subcommands for name in sub.names}
 
 
 def not_allowed(path: tuple[str, ...], needed: Role, has: Role) -> NotAllowed:

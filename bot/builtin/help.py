@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bot.commands import Argument, Call, Command, Commands, Done, not_allowed, usage
 from bot.errors import MemberError
 from bot.event import Role
@@ -42,7 +40,7 @@ class Help:
         lines = [
             f"- `{usage(allowed, (command.name,))}` – {command.about.in_language(call.language)}"
             for command in sorted(self._commands, key=_place)
-            if command.visible and (allowed := _allowed(command, call.role)) is not None
+            if command.visible and (allowed := command.allowed_to(call.role)) is not None
         ]
         return "\n".join((INTRO.in_language(call.language), *lines, "", MORE.in_language(call.language)))
 
@@ -58,31 +56,14 @@ class Help:
             if sub is None:
                 raise MemberError(UNKNOWN)
             path, needed, command = (command.name, sub.name), max(needed, sub.role), sub
-        allowed = _allowed(command, call.role) if call.role >= needed else None
+        allowed = command.allowed_to(call.role) if call.role >= needed else None
         if allowed is None:
-            raise not_allowed(path, _lowest(command, needed), call.role)
+            raise not_allowed(path, max(needed, command.lowest_role), call.role)
         return "\n".join(_explanation(allowed, path, needed, call.language))
 
 
 def _place(command: Command) -> tuple[int, str]:
     return FIRST.index(command.name) if command.name in FIRST else len(FIRST), command.name
-
-
-def _allowed(command: Command, role: Role) -> Command | None:
-    """The command with those subcommands alone that ``role`` may use; None where nothing is left of it."""
-    if role < command.role:
-        return None
-    if not command.subcommands:
-        return command
-    subcommands = tuple(sub for sub in command.subcommands if sub.visible and role >= sub.role)
-    if not subcommands:
-        return None
-    return replace(command, subcommands=subcommands)
-
-
-def _lowest(command: Command, needed: Role) -> Role:
-    """The lowest role that may do anything of it."""
-    return max(needed, min((sub.role for sub in command.subcommands), default=needed))
 
 
 def _explanation(command: Command, path: tuple[str, ...], needed: Role, language: str) -> list[str]:
