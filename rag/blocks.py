@@ -1,7 +1,7 @@
 """A passage to the pieces an answer may show: sentences, list items, table rows, code – each a stretch of its text.
 
 Boilerplate is left out here: headings (they are cited), images and badges, HTML, horizontal rules, front matter,
-link definitions, tables of contents, code whose fence does not close in this passage.
+link definitions, tables of contents, BibTeX, code whose fence does not close in this passage.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Piece:
 
 
 _FENCE = re.compile(r"[ \t]*(?:>[ \t]*)?(`{3,}|~{3,})(.*)")
+REFERENCES = frozenset({"bibtex", "bib", "latex"})
+"""Code that says how to cite a work: nobody in a chat asks for it."""
 _HEADING = re.compile(r" {0,3}#{1,6}(?:[ \t]|$)")
 _UNDERLINE = re.compile(r" {0,3}(?:=+|-{2,})[ \t]*$")
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)、]|[（(]\d{1,2}[)）])[ \t]+\S|[ \t]*\d{1,2}[、．]\S")
@@ -91,7 +93,8 @@ def _pieces(text: str) -> list[Piece]:
             end = _closing(lines, at, fence[1])
             if end is None:
                 break
-            found.append(Piece(line.start, lines[end].end, Kind.CODE, block, section))
+            if fence[2].strip().lower() not in REFERENCES:
+                found.append(Piece(line.start, lines[end].end, Kind.CODE, block, section))
             at = end + 1
         elif _HEADING.match(line.text):
             section, at = section + 1, at + 1

@@ -128,6 +128,11 @@ def test_a_listing_too_long_to_read_is_not_shown() -> None:
     assert "press the kettle's button" in answer
 
 
+def test_how_to_cite_a_work_is_no_answer() -> None:
+    text = "The kettle of 2019 boils water.\n\n```bibtex\n@article{Kettle, title={Kettle boils water}}\n```\n"
+    assert "@article" not in told("which kettle boils water", Passage("kb", "a.md", "Kettle", text, 0.9))
+
+
 async def test_it_is_an_answerer_that_completes_a_follow_up() -> None:
     async def earlier() -> tuple[Utterance, ...]:
         return (Utterance("ann", "How do I build the extension?"),)
