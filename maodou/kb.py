@@ -153,9 +153,13 @@ def ask(
     typer.echo(f"{asked.decision} ({asked.score:.2f}): {sentence(asked.reason, 'en')}")
     if asked.answer:
         typer.echo(f"\n{asked.answer}\n")
-    for number, citation in enumerate(asked.citations, start=1):
-        typer.echo(
-            f"[{number}] {citation.source} › {citation.heading}"
-            if citation.heading
-            else f"[{number}] {citation.source}"
-        )
+        for each in asked.cited:
+            typer.echo(f"[{each.number}] {_place(each.source, each.heading)}")
+    elif asked.citations:
+        typer.echo("\nWhat comes closest in the documents:\n")
+        for source in asked.citations:
+            typer.echo(f"- {_place(source.source, source.heading)}")
+
+
+def _place(source: str, heading: str) -> str:
+    return f"{source} › {heading}" if heading else source

@@ -147,7 +147,12 @@ def test_kb_ask_as_if_addressed_never_ends_in_silence(base: Path, maodou: Maodou
 def test_kb_ask_reads_well_for_people(base: Path, maodou: Maodou) -> None:
     out = maodou("kb", "ask", "How do I descale the kettle?").out
     assert out.startswith("answer (")
-    assert "[1] guide.md › Sunrise kettle › Descaling" in out
+    answer, _, sources = out.rpartition("\n\n")
+    assert sources == "[1] guide.md › Sunrise kettle › Descaling\n", "what the answer cites, and no more"
+    assert "[1]" in answer
+    silent = maodou("kb", "ask", "Shall we have lunch at the kettle place today, friends?").out
+    assert "What comes closest in the documents:\n\n- guide.md" in silent
+    assert "[1]" not in silent
 
 
 # ── up ───────────────────────────────────────────────────────────────────────────────────────────────────
