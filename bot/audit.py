@@ -1,7 +1,7 @@
 """Who changed what: one row for every change that a person makes to how Maodou behaves.
 
 Settings write here through ``bot/scopes.py``; features that change other things for a room (a knowledge
-base, a list of feeds) call :func:`record` in the transaction of the change.
+base, a list of feeds) call :func:`record` in the transaction of the change, and commands :func:`noted`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from bot import tables
+from bot.commands import Call
+from bot.store import Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,23 @@ def record(
     connection.execute(
         insert(tables.audit).values(at=at, who=who, scope=scope, what=what, old=old, new=new, message_id=message_id)
     )
+
+
+def noted(call: Call, scope: str, what: str, new: object) -> Operation[object]:
+    """The row of a change that a member made by a command. ``new`` is a JSON value."""
+
+    def write(connection: Connection) -> None:
+        record(
+            connection,
+            at=call.at,
+            who=call.member.key,
+            scope=scope,
+            what=what,
+            new=new,
+            message_id=call.message_id,
+        )
+
+    return write
 
 
 def history(connection: Connection, scopes: Sequence[str], *, limit: int = 10) -> list[Change]:

@@ -180,17 +180,11 @@ def _told(language: str, case: Reported) -> str:
 
 def _closing(call: Call, number: int, ruled: Ruled, files: tuple[str, ...]) -> Operation[object]:
     closing = cases.close(number, ruled, files, by=call.member.key, at=call.at, room_key=call.room.key)
+    new = {"case": number, "verdict": ruled.value, "source": list(files)}
+    note = audit.noted(call, scope_of(call.room), "kb.case", new)
 
     def write(connection: Connection) -> None:
         closing(connection)
-        audit.record(
-            connection,
-            at=call.at,
-            who=call.member.key,
-            scope=scope_of(call.room),
-            what="kb.case",
-            new={"case": number, "verdict": ruled.value, "source": list(files)},
-            message_id=call.message_id,
-        )
+        note(connection)
 
     return write

@@ -116,7 +116,7 @@ class TeachingCommands:
         counts = await asyncio.to_thread(self._examples.counts, base)
         kind = KINDS[good].in_language(call.language)
         told = LEARNT.in_language(call.language, kind=kind, base=base, good=counts.good, bad=counts.bad)
-        return Done(told, write=_noted(call, "kb.example", {"base": base, "good": good}))
+        return Done(told, write=audit.noted(call, scope_of(call.room), "kb.example", {"base": base, "good": good}))
 
     async def feedback(self, call: Call) -> Done:
         rated = await self._store.read(
@@ -190,26 +190,13 @@ def _message(room_key: str, message_id: str) -> Operation[Message | None]:
 
 
 def _weighing(call: Call, chosen: list[Rated], confirmed: bool) -> Operation[object]:
-    note = _noted(call, "kb.feedback", {"answers": [each.number for each in chosen], "confirmed": confirmed})
+    note = audit.noted(
+        call, scope_of(call.room), "kb.feedback", {"answers": [each.number for each in chosen], "confirmed": confirmed}
+    )
 
     def write(connection: Connection) -> None:
         for each in chosen:
             feedback.weigh(connection, call.room.key, each, confirmed=confirmed, by=call.member.key, at=call.at)
         note(connection)
-
-    return write
-
-
-def _noted(call: Call, what: str, new: dict[str, object]) -> Operation[object]:
-    def write(connection: Connection) -> None:
-        audit.record(
-            connection,
-            at=call.at,
-            who=call.member.key,
-            scope=scope_of(call.room),
-            what=what,
-            new=new,
-            message_id=call.message_id,
-        )
 
     return write

@@ -116,7 +116,9 @@ class UploadCommands:
         lines = [await asyncio.to_thread(self._give, call, reads[0], name, data) for name, data in given]
         names = [plain_name(name) for name, _ in given]
         what = "kb.add" if call.role >= Role.OPERATOR else "kb.give"
-        return Done("\n".join(lines), write=_noted(call, what, {"base": reads[0], "files": names}))
+        return Done(
+            "\n".join(lines), write=audit.noted(call, scope_of(call.room), what, {"base": reads[0], "files": names})
+        )
 
     def _give(self, call: Call, base: str, name: str, data: bytes) -> str:
         if call.role < Role.OPERATOR:
@@ -173,7 +175,7 @@ class UploadCommands:
         except (UsageError, Refused):  # somebody was faster, or a limit was changed meanwhile
             raise BadArguments(NOT_HERE, id=upload.id) from None
         text = TAKEN_IN.in_language(call.language, base=upload.base, name=upload.name)
-        return Done(text, write=_noted(call, "kb.approve", _what(upload)))
+        return Done(text, write=audit.noted(call, scope_of(call.room), "kb.approve", _what(upload)))
 
     async def reject(self, call: Call) -> Done:
         upload = await self._chosen(call)
@@ -182,7 +184,7 @@ class UploadCommands:
         except UsageError:
             raise BadArguments(NOT_HERE, id=upload.id) from None
         text = REJECTED.in_language(call.language, name=upload.name)
-        return Done(text, write=_noted(call, "kb.reject", _what(upload)))
+        return Done(text, write=audit.noted(call, scope_of(call.room), "kb.reject", _what(upload)))
 
     async def _chosen(self, call: Call) -> Upload:
         if call.room.kind is RoomKind.DIRECT and call.role < Role.OPERATOR:
@@ -230,18 +232,3 @@ def _told(language: str, upload: Upload) -> str:
 
 def _what(upload: Upload) -> dict[str, object]:
     return {"base": upload.base, "file": upload.name, "from": upload.member}
-
-
-def _noted(call: Call, what: str, new: Mapping[str, object]) -> Operation[object]:
-    def write(connection: Connection) -> None:
-        audit.record(
-            connection,
-            at=call.at,
-            who=call.member.key,
-            scope=scope_of(call.room),
-            what=what,
-            new=dict(new),
-            message_id=call.message_id,
-        )
-
-    return write
