@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +17,7 @@ from finetune_xtuner.teaching import TrainSettings
 from llm.environments import find
 from llm.errors import ModelFolderError
 from tests.conftest import ENVIRONMENTS
+from tests.llm.full_disk import no_file_larger_than
 
 pytestmark = [pytest.mark.tuner, pytest.mark.timeout(400)]
 
@@ -139,17 +137,6 @@ def test_a_full_disk_is_a_sentence_and_leaves_no_half_model(
     with no_file_larger_than(300_000), pytest.raises(JobFailed, match="The disk is full"):
         teaching.merge(python, made / "base", adapter, tmp_path / "merged", ignore)
     assert left_in(tmp_path) == {".merged.log"}
-
-
-@contextmanager
-def no_file_larger_than(limit_bytes: int) -> Iterator[None]:
-    """As a full disk does it: a write ends with an error in its midst."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_what_is_wrong_with_the_input_is_said_before_a_process_starts(

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from bot.store import Store
+from maodou.config_file import PROJECT
+from maodou.documents import add_sample
 from rag.indexes import Indexes
+from rag.knowledge import GatedKnowledge
 from rag.library import Library
 from rag.retrieve import Retriever
 from rag.settings import KnowledgeSettings
@@ -61,6 +64,19 @@ def indexes(store: Store, settings: KnowledgeSettings, tmp_path: Path) -> Iterat
 @pytest.fixture
 def retriever(store: Store, indexes: Indexes, settings: KnowledgeSettings) -> Retriever:
     return Retriever(store, indexes, settings)
+
+
+@pytest.fixture
+def sample_knowledge(store: Store, tmp_path: Path) -> Iterator[GatedKnowledge]:
+    """The sample knowledge base, as the first ``maodou up`` makes it."""
+    settings = KnowledgeSettings()
+    assert add_sample(Library(store, settings), PROJECT) is None
+    indexes = Indexes(store, settings, tmp_path / "index")
+    indexes.open()
+    opened = GatedKnowledge(store, indexes, settings)
+    yield opened
+    opened.close()
+    indexes.close()
 
 
 @pytest.fixture

@@ -16,13 +16,9 @@ from rag.readers import Refusal
 from rag.settings import KnowledgeSettings
 from rag.writing import Status
 
+pytestmark = pytest.mark.sqlite_alone
+
 Find = Callable[..., list[str]]
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """SQLite alone: nothing here depends on the database."""
-    return f"sqlite:///{tmp_path}/maodou.db"
 
 
 @pytest.fixture

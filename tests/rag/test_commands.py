@@ -23,16 +23,12 @@ from rag.sources import Sources
 from rag.upload_commands import UploadCommands
 from tests.clock import ManualClock
 
+pytestmark = pytest.mark.sqlite_alone
+
 ROOM = Room("web", "garden")
 ANNA = Member("web", "anna", "Anna")
 
 Say = Callable[..., Coroutine[None, None, str]]
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """SQLite alone: nothing here depends on the database."""
-    return f"sqlite:///{tmp_path}/maodou.db"
 
 
 @pytest.fixture

@@ -7,23 +7,19 @@ either that falls below ``LEAST`` is a regression, or the documentation no longe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from bot.ports import Judgement, Knowledge, Question, Sentence, Verdict
-from bot.store import Store
 from bot.texts import language_of
 from maodou.config_file import PROJECT
-from maodou.documents import add_sample
 from rag.evaluate import Case, Figures, Kind, by_kind, evaluate, read_cases
 from rag.extractive import ExtractiveAnswerer
-from rag.indexes import Indexes
 from rag.knowledge import GatedKnowledge
-from rag.library import Library
-from rag.settings import KnowledgeSettings
+
+pytestmark = pytest.mark.sqlite_alone
 
 SAMPLE = "default"
 MEASURED = {
@@ -39,28 +35,9 @@ ALLOWED = {"answerable": 0.05, "multi-turn": 0.1, "all": 0.04}
 LEAST = {row: measured - ALLOWED[row[0]] for row, measured in MEASURED.items()}
 
 
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """SQLite alone: nothing here depends on the database."""
-    return f"sqlite:///{tmp_path}/maodou.db"
-
-
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
     return read_cases((PROJECT / "evaluation" / "messages.jsonl").read_text(encoding="utf-8").splitlines())
-
-
-@pytest.fixture
-def knowledge(store: Store, tmp_path: Path) -> Iterator[GatedKnowledge]:
-    """The sample knowledge base, as the first ``maodou up`` makes it."""
-    settings = KnowledgeSettings()
-    assert add_sample(Library(store, settings), PROJECT) is None
-    indexes = Indexes(store, settings, tmp_path / "index")
-    indexes.open()
-    opened = GatedKnowledge(store, indexes, settings)
-    yield opened
-    opened.close()
-    indexes.close()
 
 
 def regressions(table: dict[str, Figures]) -> dict[tuple[str, str], float]:
@@ -81,8 +58,10 @@ def test_the_set_covers_the_documentation_in_both_languages(cases: list[Case]) -
     assert len(named) >= 26, "twelve pages and the README, in two languages"
 
 
-async def test_gate_and_answers_are_no_worse_than_they_were(cases: list[Case], knowledge: GatedKnowledge) -> None:
-    table = by_kind(await evaluate(cases, knowledge, ExtractiveAnswerer(), (SAMPLE,)))
+async def test_gate_and_answers_are_no_worse_than_they_were(
+    cases: list[Case], sample_knowledge: GatedKnowledge
+) -> None:
+    table = by_kind(await evaluate(cases, sample_knowledge, ExtractiveAnswerer(), (SAMPLE,)))
     assert regressions(table) == {}
     assert table["poisoned"].answered == 0
     assert table["unanswerable"].answered <= 15, "8 of 164 when this was measured"
@@ -116,11 +95,13 @@ class Muddled(ExtractiveAnswerer):
             yield sentence
 
 
-async def test_a_worse_gate_and_a_worse_answerer_are_noticed(cases: list[Case], knowledge: GatedKnowledge) -> None:
+async def test_a_worse_gate_and_a_worse_answerer_are_noticed(
+    cases: list[Case], sample_knowledge: GatedKnowledge
+) -> None:
     answerer = ExtractiveAnswerer()
-    talkative = by_kind(await evaluate(cases, Talkative(knowledge), answerer, (SAMPLE,)))
+    talkative = by_kind(await evaluate(cases, Talkative(sample_knowledge), answerer, (SAMPLE,)))
     assert ("all", "precision") in regressions(talkative)
-    shy = by_kind(await evaluate(cases, Shy(knowledge), answerer, (SAMPLE,)))
+    shy = by_kind(await evaluate(cases, Shy(sample_knowledge), answerer, (SAMPLE,)))
     assert ("answerable", "recall") in regressions(shy)
-    muddled = by_kind(await evaluate(cases, knowledge, Muddled(), (SAMPLE,)))
+    muddled = by_kind(await evaluate(cases, sample_knowledge, Muddled(), (SAMPLE,)))
     assert ("answerable", "right_source") in regressions(muddled)

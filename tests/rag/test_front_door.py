@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from bot.event import Addressed
 from bot.ports import Question, Verdict
-from bot.store import Store
 from bot.texts import language_of
-from maodou.config_file import PROJECT
-from maodou.documents import add_sample
 from rag.extractive import extract
-from rag.indexes import Indexes
 from rag.knowledge import GatedKnowledge
-from rag.library import Library
-from rag.settings import KnowledgeSettings
 
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """SQLite alone: nothing here depends on the database."""
-    return f"sqlite:///{tmp_path}/maodou.db"
-
-
-@pytest.fixture
-def knowledge(store: Store, tmp_path: Path) -> Iterator[GatedKnowledge]:
-    settings = KnowledgeSettings()
-    assert add_sample(Library(store, settings), PROJECT) is None
-    indexes = Indexes(store, settings, tmp_path / "index")
-    indexes.open()
-    opened = GatedKnowledge(store, indexes, settings)
-    yield opened
-    opened.close()
-    indexes.close()
+pytestmark = pytest.mark.sqlite_alone
 
 
 @pytest.mark.parametrize(
@@ -51,9 +26,9 @@ def knowledge(store: Store, tmp_path: Path) -> Iterator[GatedKnowledge]:
         ("怎么静音", "/mute"),
     ],
 )
-async def test_the_first_questions_are_answered(knowledge: GatedKnowledge, asked: str, answer: str) -> None:
+async def test_the_first_questions_are_answered(sample_knowledge: GatedKnowledge, asked: str, answer: str) -> None:
     language = language_of(asked)
-    judgement = await knowledge.judge(Question(asked, ("default",), Addressed.MENTION, language))
+    judgement = await sample_knowledge.judge(Question(asked, ("default",), Addressed.MENTION, language))
     assert judgement.verdict is Verdict.ANSWER
     first = [
         each.text for each in extract(asked, judgement.passages, language) if 1 in {c.number for c in each.citations}
@@ -62,11 +37,11 @@ async def test_the_first_questions_are_answered(knowledge: GatedKnowledge, asked
 
 
 @pytest.mark.parametrize("asked", ["what is the capital of France?", "今天中午吃什么？"])
-async def test_what_the_documents_do_not_hold_is_not_answered(knowledge: GatedKnowledge, asked: str) -> None:
-    judgement = await knowledge.judge(Question(asked, ("default",), Addressed.MENTION, language_of(asked)))
+async def test_what_the_documents_do_not_hold_is_not_answered(sample_knowledge: GatedKnowledge, asked: str) -> None:
+    judgement = await sample_knowledge.judge(Question(asked, ("default",), Addressed.MENTION, language_of(asked)))
     assert judgement.verdict is not Verdict.ANSWER
 
 
-async def test_a_heading_does_not_make_it_speak_unasked(knowledge: GatedKnowledge) -> None:
-    judgement = await knowledge.judge(Question("how do I install it?", ("default",), Addressed.NONE, "en"))
+async def test_a_heading_does_not_make_it_speak_unasked(sample_knowledge: GatedKnowledge) -> None:
+    judgement = await sample_knowledge.judge(Question("how do I install it?", ("default",), Addressed.NONE, "en"))
     assert judgement.verdict is Verdict.SILENT

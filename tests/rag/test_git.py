@@ -18,13 +18,9 @@ from rag.sources import SourceKind, Sources
 from tests.clock import ManualClock
 from tests.rag.test_sources import listed, the_one
 
+pytestmark = pytest.mark.sqlite_alone
+
 GIT = GitSettings()
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """SQLite alone: nothing here depends on the database."""
-    return f"sqlite:///{tmp_path}/maodou.db"
 
 
 @pytest.fixture

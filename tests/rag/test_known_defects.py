@@ -34,6 +34,8 @@ from rag.library import Library
 from rag.settings import KnowledgeSettings
 from rag.tables import chunks, vectors
 
+pytestmark = pytest.mark.sqlite_alone
+
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = "adapters bot finetune_xtuner asr_tts llm maodou moderation net rag recommender search benchmarks".split()  # noqa: SIM905
 
@@ -92,12 +94,6 @@ DEFECTS = {
         "tests/rag/test_known_defects.py::test_files_whose_long_paths_end_alike_are_two_documents",
     ),
 }
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """SQLite alone: nothing here depends on the database."""
-    return f"sqlite:///{tmp_path}/maodou.db"
 
 
 def test_every_one_of_the_fifteen_has_its_test() -> None:

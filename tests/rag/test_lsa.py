@@ -14,16 +14,12 @@ from rag.lsa import Lsa
 from rag.retrieve import Retriever
 from rag.settings import KnowledgeSettings, LsaEmbedding
 
+pytestmark = pytest.mark.sqlite_alone
+
 SETTINGS = KnowledgeSettings(embedding=LsaEmbedding(kind="lsa", dimensions=8))
 
 ANIMALS = ("wombat burrow marsupial", "burrow marsupial grass", "wombat grass marsupial", "grass burrow wombat")
 MACHINES = ("compiler linker object", "linker object binary", "compiler binary object", "binary linker compiler")
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """SQLite alone: nothing here depends on the database."""
-    return f"sqlite:///{tmp_path}/maodou.db"
 
 
 @pytest.fixture

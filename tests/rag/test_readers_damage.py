@@ -20,17 +20,13 @@ from rag.reading import Reading
 from rag.settings import KnowledgeSettings
 from tests.rag.office import docx, locked, paragraph, pdf, zipped
 
+pytestmark = pytest.mark.sqlite_alone
+
 LIMITS = Reading(max_packed_bytes=200_000, max_unpacked_bytes=100_000, max_pages=20)
 PDF = pdf(["Plant the beans in May.", "Water them daily."])
 WORD = docx(paragraph("Beans", "H1"), *(paragraph(f"Row {number} is watered daily.") for number in range(40)))
 PAIRS = json.dumps([{"question": "When do I plant?", "answer": "In May."}] * 5).encode()
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(range(256))
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """SQLite alone: nothing here depends on the database."""
-    return f"sqlite:///{tmp_path}/maodou.db"
 
 
 def broken(draw: random.Random) -> Iterator[tuple[str, bytes]]:

@@ -18,11 +18,7 @@ from rag.reading import Reading
 from rag.settings import KnowledgeSettings
 from tests.rag.office import docx, locked, paragraph, pdf, table, titled, zipped
 
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """SQLite alone: nothing here depends on the database."""
-    return f"sqlite:///{tmp_path}/maodou.db"
+pytestmark = pytest.mark.sqlite_alone
 
 
 def reason(name: str, data: bytes, limits: Reading | None = None) -> Refusal:

@@ -12,11 +12,7 @@ from rag.library import Library
 from rag.retrieve import Retriever
 from rag.settings import KnowledgeSettings
 
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """SQLite alone: nothing here depends on the database."""
-    return f"sqlite:///{tmp_path}/maodou.db"
+pytestmark = pytest.mark.sqlite_alone
 
 
 @pytest.fixture

@@ -21,13 +21,9 @@ from rag.sources import STALE_S, Keeper, Source, Sources, delete_what_was_left
 from tests.clock import ManualClock
 from tests.rag.test_indexes import until
 
+pytestmark = pytest.mark.sqlite_alone
+
 PROJECT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """SQLite alone: nothing here depends on the database."""
-    return f"sqlite:///{tmp_path}/maodou.db"
 
 
 @pytest.fixture
