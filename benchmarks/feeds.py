@@ -185,7 +185,6 @@ async def measure(folder: Path, port: int, server: Pipe, count: int, hours: floa
     given = await asyncio.to_thread(server.recv)
     kept, told = await store.read(_counted), await store.read(_told)
     await parser.aclose()
-    await fetcher.aclose()
     store.close()
     lags = sorted(sweep.counts.lags_s) or [0.0]
     new = sum(kept.values()) - sum(before.values())

@@ -177,7 +177,6 @@ def _find(settings: Settings, address: str) -> Discovery:
             return await Discoverer(fetcher, parser, settings.feeds.rsshub).find(address)
         finally:
             await parser.aclose()
-            await fetcher.aclose()
 
     try:
         return asyncio.run(find())

@@ -8,6 +8,7 @@ unpacked, so that neither a stream without end nor a small one that unpacks to g
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -63,10 +64,14 @@ class Fetcher:
     settings: FetchSettings = field(default_factory=FetchSettings)
     now: Callable[[], float] = time.time
     resolve: Resolve = resolve
-    _pool: httpcore.AsyncConnectionPool | None = None
+    _context: ssl.SSLContext | None = None
+    _making: asyncio.Lock = field(default_factory=asyncio.Lock)
     _turns: asyncio.Semaphore | None = None
     _hosts: dict[str, _Host] = field(default_factory=dict)
-    _making: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _backend: CheckedBackend = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._backend = CheckedBackend(self.settings.allow_hosts, self.resolve)
 
     async def fetch(
         self,
@@ -89,11 +94,6 @@ class Fetcher:
             return await self._follow(url, headers, max_bytes or self.settings.max_bytes)
         except TimeoutError:
             raise FetchFailed(Failure.TIMEOUT, address) from None
-
-    async def aclose(self) -> None:
-        if self._pool is not None:
-            await self._pool.aclose()
-            self._pool = None
 
     async def _follow(self, url: httpx.URL, headers: dict[str, str], max_bytes: int) -> Answer:
         moved_to, is_permanent = None, True
@@ -120,13 +120,15 @@ class Fetcher:
     async def _get(self, url: httpx.URL, headers: dict[str, str], max_bytes: int) -> Answer:
         """One hop."""
         address, step_s = str(url), self.settings.step_timeout_s
-        timeouts = {"connect": step_s, "read": step_s, "write": step_s, "pool": self.settings.total_timeout_s}
-        pool = self._pool or await self._opened()
+        timeouts = {"connect": step_s, "read": step_s, "write": step_s}
         try:
             target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
             host = url.netloc
             sent = [(b"host", host), *((name.encode(), value.encode()) for name, value in headers.items())]
-            async with pool.stream("GET", target, headers=sent, extensions={"timeout": timeouts}) as response:
+            async with (
+                await self._connection(target) as connection,
+                connection.stream("GET", target, headers=sent, extensions={"timeout": timeouts}) as response,
+            ):
                 answered = _headers(response.headers)
                 if response.status in REDIRECTS or not 200 <= response.status < 300:
                     return Answer(address, response.status, answered, b"")
@@ -146,17 +148,13 @@ class Fetcher:
         except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, UnicodeError, UnpackFailed) as error:
             raise FetchFailed(Failure.BAD_ANSWER, address, _short(error)) from None
 
-    async def _opened(self) -> httpcore.AsyncConnectionPool:
-        async with self._making:
-            if self._pool is None:
-                context = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
-                self._pool = httpcore.AsyncConnectionPool(
-                    ssl_context=context,
-                    max_connections=self.settings.at_once,
-                    max_keepalive_connections=0,  # a feed is asked once an hour
-                    network_backend=CheckedBackend(self.settings.allow_hosts, self.resolve),
-                )
-            return self._pool
+    async def _connection(self, target: httpcore.URL) -> httpcore.AsyncHTTPConnection:
+        """One for each hop, closed after it: a feed is asked once an hour. How many there are at once is for
+        :meth:`_turn` to say."""
+        if target.scheme == b"https" and self._context is None:
+            async with self._making:  # reading the authorities' certificates takes a moment, and once is enough
+                self._context = self._context or await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
+        return httpcore.AsyncHTTPConnection(target.origin, self._context, network_backend=self._backend)
 
     @asynccontextmanager
     async def _turn(self, host: str) -> AsyncIterator[None]:
@@ -213,7 +211,8 @@ def _parsed(address: str, seen_at: str) -> httpx.URL:
         raise FetchFailed(Failure.BAD_ADDRESS, seen_at, "no http or https address")
     if url.port is not None and not is_port_allowed(url.port):
         raise FetchFailed(Failure.BAD_ADDRESS, seen_at, f"port {url.port}")
-    return url.copy_with(userinfo=b"", fragment=None)
+    # A copy costs as much as reading the address, and most have neither.
+    return url.copy_with(userinfo=b"", fragment=None) if "@" in address or "#" in address else url
 
 
 def _joined(url: httpx.URL, location: str) -> str:

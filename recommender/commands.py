@@ -20,7 +20,6 @@ from bot.room_settings import one_line
 from bot.scopes import scope_of
 from bot.store import Operation, Store
 from bot.texts import Text
-from net.fetching import host_of
 from recommender import rules, wording
 from recommender.discovering import Discoverer, Discovery, NotFound
 from recommender.import_export import exported, import_command
@@ -148,9 +147,8 @@ class FeedCommands:
 
     async def _subscribing(self, call: Call, found: Discovery) -> Operation[object]:
         sweep, settings, now = self._reading.sweep, self._settings, call.at
-        host = host_of(found.address)
         at = next_check(now, found.address, settings.interval_s, settings)
-        plan = Found(0, found.parsed, validators_of(found.answer), at, None, host)
+        plan = Found(0, found.parsed, validators_of(found.answer), at)
         old = await self._store.read(partial(feed_at, address=found.address))
         priming = old is None or old["primed_at"] is None
         prepared = await sweep.prepared(found.parsed, old["id"] if old else None, now, priming=priming)

@@ -100,7 +100,6 @@ class Reading:
     async def aclose(self) -> None:
         await self.sweep.drain(DRAIN_S)
         await self.parser.aclose()
-        await self.fetcher.aclose()
         try:
             await self.leader.leave()
         except StoreError as error:  # it runs out by itself

@@ -13,7 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, delete, exists, func, insert, select, update
 
+from bot.prepared import Prepared as PreparedStatement
 from bot.store import insert_once
+from net.fetching import host_of
 from recommender.deduplicating import (
     Known,
     Prints,
@@ -57,7 +59,6 @@ class Found:
     validators: Validators
     next_check_at: float
     moved_to: str | None = None
-    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,11 +309,10 @@ def _update_feed(
         title=parsed.title or feed["title"],
         site=parsed.site or feed["site"],
         explicit=parsed.explicit,
-        primed_at=feed["primed_at"] or now,
         **changed,
     )
     if found.moved_to:
-        _move(connection, found.feed_id, found.moved_to, found.host, now)
+        _move(connection, found.feed_id, found.moved_to, now)
 
 
 def unchanged(
@@ -321,18 +321,20 @@ def unchanged(
     validators: Validators,
     next_check_at: float,
     now: float,
-    address: str,
-    host: str,
+    moved_to: str | None = None,
 ) -> None:
-    """Its server says, or its bytes show, that nothing is new. ``address``: where it is asked from now on."""
-    _well(connection, feed_id, validators, next_check_at, now, primed_at=func.coalesce(feeds.c.primed_at, now))
-    _move(connection, feed_id, address, host, now)
+    """Its server says, or its bytes show, that nothing is new. ``moved_to``: where it is asked from now on."""
+    _well(connection, feed_id, validators, next_check_at, now)
+    if moved_to is not None:
+        _move(connection, feed_id, moved_to, now)
 
 
 def _well(
     connection: Connection, feed_id: int, validators: Validators, next_check_at: float, now: float, **more: object
 ) -> None:
     values: dict[str, object] = {
+        "known_id": feed_id,
+        "now": now,
         "next_check_at": next_check_at,
         "leased_until": 0.0,
         "checked_at": now,
@@ -345,13 +347,20 @@ def _well(
     for name in ("etag", "modified", "body_hash"):
         if (value := getattr(validators, name)) is not None:
             values[name] = value or None
-    connection.execute(update(feeds).where(feeds.c.id == feed_id).values(values))
+    _WELL.run(connection, values)
+
+
+_WELL = PreparedStatement(
+    lambda dialect: (
+        update(feeds)
+        .where(feeds.c.id == bindparam("known_id"))
+        .values(primed_at=func.coalesce(feeds.c.primed_at, bindparam("now")))
+    )
+)
 
 
 def failed(connection: Connection, feed_id: int, reason: str, error: str, next_check_at: float, now: float) -> None:
     """It could not be read; it will be asked again, whatever it was."""
-    since = select(feeds.c.failing_since).where(feeds.c.id == feed_id).scalar_subquery()
-    began = connection.execute(select(since)).scalar()
     connection.execute(
         update(feeds)
         .where(feeds.c.id == feed_id)
@@ -360,20 +369,20 @@ def failed(connection: Connection, feed_id: int, reason: str, error: str, next_c
             leased_until=0.0,
             checked_at=now,
             failures=feeds.c.failures + 1,
-            failing_since=began or now,
+            failing_since=func.coalesce(feeds.c.failing_since, now),
             reason=reason,
             error=error[:500],
         )
     )
 
 
-def _move(connection: Connection, feed_id: int, address: str, host: str, now: float) -> None:
+def _move(connection: Connection, feed_id: int, address: str, now: float) -> None:
     """Follow a permanent redirect for good; where the new address is another feed of ours, they become one."""
     other = connection.execute(select(feeds.c.id).where(feeds.c.address == address)).scalar()
     if other == feed_id:
         return
     if other is None:
-        connection.execute(update(feeds).where(feeds.c.id == feed_id).values(address=address, host=host))
+        connection.execute(update(feeds).where(feeds.c.id == feed_id).values(address=address, host=host_of(address)))
         return
     for row in connection.execute(select(subscriptions).where(subscriptions.c.feed_id == feed_id)).mappings().all():
         insert_once(connection, subscriptions, {**row, "feed_id": other}, returning=subscriptions.c.feed_id)

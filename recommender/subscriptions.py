@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, delete, exists, func, select, upd
 from bot.retention import Eraser
 from bot.store import insert_once
 from bot.texts import Text
+from net.fetching import host_of
 from recommender.left_rooms import READS_NOW
 from recommender.opml import Listed
 from recommender.pacing import first_check
@@ -103,8 +104,8 @@ def add_read(
 ) -> bool:
     """Subscribe to a feed that was just read; False where the room reads it already. ``found.feed_id`` is not looked
     at: the feed's row may be new."""
-    feed_id = _feed(connection, address, found.host, now, found.next_check_at, settings)
-    known = Found(feed_id, found.parsed, found.validators, found.next_check_at, None, found.host)
+    feed_id = _feed(connection, address, host_of(address), now, found.next_check_at, settings)
+    known = Found(feed_id, found.parsed, found.validators, found.next_check_at)
     max_age_s = settings.max_age_days * DAY_S
     remember(connection, known, prepared, now, max_age_s)
     if explicit:

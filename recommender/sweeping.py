@@ -20,7 +20,7 @@ from bot.errors import StoreError
 from bot.ports import Clock
 from bot.store import Operation, Store
 from net.failures import FetchFailed
-from net.fetching import Answer, Fetcher, host_of
+from net.fetching import Answer, Fetcher
 from net.freshness import fresh_for_s
 from recommender.deduplicating import TEXT_WITHIN_S, Prints
 from recommender.left_rooms import READS_NOW
@@ -158,7 +158,6 @@ class Sweep:
         if is_same:
             self.counts.unchanged += 1
             at = next_check(now, feed["address"], feed["interval_s"], self._settings, fresh_s)
-            moved_to = answer.moved_to or feed["address"]
             await self._store.write(
                 partial(
                     unchanged,
@@ -166,8 +165,7 @@ class Sweep:
                     validators=validators,
                     next_check_at=at,
                     now=now,
-                    address=moved_to,
-                    host=host_of(moved_to),
+                    moved_to=answer.moved_to,
                 )
             )
             return
@@ -175,7 +173,7 @@ class Sweep:
         now = self._clock.now()
         address = answer.moved_to or feed["address"]
         at = next_check(now, address, feed["interval_s"], self._settings, max(fresh_s, parsed.every_s))
-        found = Found(feed["id"], parsed, validators, at, answer.moved_to, host_of(address))
+        found = Found(feed["id"], parsed, validators, at, answer.moved_to)
         prepared = await self.prepared(parsed, feed["id"], now, priming=feed["primed_at"] is None)
         remembered = await self._store.write(self.remembering(found, prepared, now))
         self.counts.new += remembered.new

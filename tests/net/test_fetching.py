@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import zlib
 
+import httpx
 import pytest
 
 from net.failures import Failure, FetchFailed
@@ -13,6 +14,7 @@ from net.fetching import Fetcher
 from net.freshness import fresh_for_s, retry_after_s
 from net.settings import FetchSettings
 from tests.net.local_server import Asked, LocalServer, Write, response
+from tests.waiting import until
 
 
 def fetcher_for(server: LocalServer, **limits: object) -> Fetcher:
@@ -23,7 +25,6 @@ async def failure(server: LocalServer, path: str, **limits: object) -> FetchFail
     fetcher = fetcher_for(server, **limits)
     with pytest.raises(FetchFailed) as caught:
         await fetcher.fetch(server.address(path))
-    await fetcher.aclose()
     return caught.value
 
 
@@ -38,7 +39,6 @@ async def test_validators_are_sent_and_not_modified_is_no_body(server: LocalServ
     assert (first.body, first.not_modified, first.headers["etag"]) == (b"feed", False, '"v1"')
     again = await fetcher.fetch(server.address(), etag='"v1"', modified="Sat, 29 Oct 2022 19:43:31 GMT")
     assert again.not_modified
-    await fetcher.aclose()
 
 
 @pytest.mark.parametrize(("pack", "name"), [
@@ -48,7 +48,6 @@ async def test_packed_bodies_are_unpacked(server: LocalServer, pack: object, nam
     server.page("/", pack(b"x" * 10_000), content_encoding=name)  # type: ignore[operator]
     fetcher = fetcher_for(server)
     assert (await fetcher.fetch(server.address())).body == b"x" * 10_000
-    await fetcher.aclose()
 
 
 async def test_a_gigabyte_in_a_small_body_costs_the_limit(server: LocalServer) -> None:
@@ -57,6 +56,34 @@ async def test_a_gigabyte_in_a_small_body_costs_the_limit(server: LocalServer) -
     assert len(bomb) < 2_000_000
     server.page("/", bomb, content_encoding="gzip")
     assert (await failure(server, "/", max_bytes=3_000_000)).failure is Failure.TOO_LARGE
+
+
+async def test_every_fetch_has_a_connection_of_its_own_that_ends_with_it(server: LocalServer) -> None:
+    server.page("/", b"feed")
+    fetcher = fetcher_for(server)
+    for _ in range(3):
+        await fetcher.fetch(server.address())
+    await until(lambda: server.open_now == 0)
+    assert server.connections == 3
+
+
+async def test_a_server_without_tls_is_no_https_server_and_the_certificates_are_read_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+    make = httpx.create_ssl_context
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda **how: made.append(how) or make(**how))
+
+    def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as listening:
+        host = f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        fetcher = Fetcher(FetchSettings(allow_hosts=(host,)))
+        tried = await asyncio.gather(*(fetcher.fetch(f"https://{host}/") for _ in range(3)), return_exceptions=True)
+    assert [each.failure for each in tried if isinstance(each, FetchFailed)] == [Failure.TLS] * 3
+    assert made == [{"trust_env": False}]
 
 
 async def test_a_stream_without_end_is_cut(server: LocalServer) -> None:
@@ -115,7 +142,6 @@ async def test_permanent_moves_are_told_and_others_are_not(server: LocalServer) 
     assert moved.moved_to == moved.address == server.address("/newest")
     passing = await fetcher.fetch(server.address("/today"))
     assert (passing.moved_to, passing.address) == (None, server.address("/newest"))
-    await fetcher.aclose()
 
 
 async def test_a_circle_of_redirects_ends(server: LocalServer) -> None:
@@ -163,7 +189,6 @@ async def test_one_host_is_asked_by_two_at_a_time_and_does_not_keep_others_waiti
     assert server.most_open <= 3
     free.set()
     assert [answer.body for answer in await asyncio.gather(*waiting)] == [b"late"] * 10
-    await fetcher.aclose()
 
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT

@@ -70,7 +70,6 @@ async def test_the_listener_would_have_counted(inside: Counting) -> None:
     with pytest.raises(FetchFailed):
         await fetcher.fetch(f"http://127.0.0.1:{inside.port}/")
     assert inside.connections == 1
-    await fetcher.aclose()
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.1:{port}/", "http://2130706433:{port}/", "//localhost:{port}/x",
@@ -85,7 +84,6 @@ async def test_a_redirect_inward_is_not_followed(
         await fetcher.fetch(server.address("/feed"))
     assert caught.value.failure is Failure.INWARD
     assert inside.connections == 0
-    await fetcher.aclose()
 
 
 async def test_a_name_that_is_rebound_between_two_lookups_is_dialled_as_it_was_checked(inside: Counting) -> None:
@@ -100,7 +98,6 @@ async def test_a_name_that_is_rebound_between_two_lookups_is_dialled_as_it_was_c
             await fetcher.fetch(f"http://rebind.example:{inside.port}/")
         assert caught.value.failure is Failure.INWARD
     assert inside.connections == 0
-    await fetcher.aclose()
 
 
 async def test_one_lookup_a_connection(inside: Counting) -> None:
@@ -125,7 +122,6 @@ async def test_only_the_host_that_is_allowed_may_lie_inside(server: LocalServer,
         with pytest.raises(FetchFailed):
             await fetcher.fetch(address)
     assert inside.connections == 0
-    await fetcher.aclose()
 
 
 @pytest.mark.parametrize(

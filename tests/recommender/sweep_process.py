@@ -61,7 +61,6 @@ async def main(folder: Path, address: str, wanted: str) -> None:
     await sweep.tick()
     await sweep.drain(60)
     await parser.aclose()
-    await fetcher.aclose()
     store.close()
 
 

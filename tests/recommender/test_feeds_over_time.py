@@ -161,7 +161,7 @@ async def test_the_same_text_that_is_read_at_the_same_moment_is_one(house: FeedH
         return ParsedFeed(name, "", False, 0.0, (entry,))
 
     async def commit(feed_id: int, read: ParsedFeed, prepared: list) -> None:  # type: ignore[type-arg]
-        found = Found(feed_id, read, Validators(), now + HOUR_S, None, "a.example")
+        found = Found(feed_id, read, Validators(), now + HOUR_S)
         await store.write(sweep.remembering(found, prepared, now))
 
     first, second = parsed("a", WORDS), parsed("b", WORDS)

@@ -47,7 +47,6 @@ async def sharing(house: Shelves, server: LocalServer) -> AsyncIterator[Sharing]
     await sharing.tick()  # what was said before nobody is asked about
     yield sharing
     await parser.aclose()
-    await fetcher.aclose()
 
 
 async def rows(house: Shelves, table: Table) -> list[Any]:
@@ -180,7 +179,6 @@ async def test_an_inward_link_opens_no_connection(house: Shelves, clock: ManualC
     assert await sharing.tick() == 0
     assert server.connections == 0
     assert await rows(house, shared_links) == []
-    await fetcher.aclose()
 
 
 async def test_links_are_found_beside_the_text_and_in_chinese_sentences(house: Shelves) -> None:
