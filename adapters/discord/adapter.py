@@ -30,7 +30,7 @@ from adapters.discord.settings import DiscordSettings
 from adapters.discord.supervisor import Supervisor
 from bot.commands import Command
 from bot.delivery import Content, Delivery, DeliveryAct
-from bot.errors import CannotLook, TryLater, Undeliverable, UsageError
+from bot.errors import CannotLook, PlatformError, TryLater, Undeliverable, UsageError
 from bot.event import Attachment, Member, Role, Room, RoomKind
 from bot.ports import Accept, Capabilities, Clock, Standing
 from bot.store import Store
@@ -298,8 +298,12 @@ class DiscordPlatform:
             log.debug("discord.typing_failed", room=room.key, error=str(error))
 
     async def fetch(self, attachment: Attachment, into: Path, max_bytes: int) -> Path:
-        """Raises ``MemberError`` for a file that is gone or larger than ``max_bytes``."""
-        return await self._attachments.fetch(await self._client(), attachment, into, max_bytes)
+        """Raises ``MemberError`` for a file that is gone or larger than ``max_bytes``, ``PlatformError``."""
+        client = await self._client()
+        try:
+            return await self._attachments.fetch(client, attachment, into, max_bytes)
+        except (aiohttp.ClientError, discord.DiscordException) as error:
+            raise PlatformError(f"the file did not come: {type(error).__name__}: {error}") from error
 
     async def _client(self) -> Client:
         """The client that is logged in; at the start, and between two of them, it is waited for a little."""

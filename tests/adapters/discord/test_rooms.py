@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.decision import Outcome, Reason
-from bot.errors import MemberError
+from bot.errors import MemberError, PlatformError
 from bot.event import Member, Role, Room, RoomKind, load_event
 from bot.tables import feedback, inbox, rooms
 from bot.testing import Echo
@@ -237,6 +237,13 @@ async def test_attachments_come_along_and_can_be_fetched(
     assert (await bot.platform.fetch(message.attachments[43], tmp_path, 1000)).read_bytes() == b"43"
     with pytest.raises(MemberError):
         await bot.platform.fetch(message.attachments[44], tmp_path, 1)
+    platform.faults.cdn += [RestFault(abort=True), RestFault(abort=True)]  # the client itself asks again once
+    with pytest.raises(PlatformError, match="the file did not come"):
+        await bot.platform.fetch(message.attachments[44], tmp_path, 1000)
+    platform.faults.cdn.append(RestFault(403))
+    platform.faults.add(RestFault(501, "GET", "/messages/"))
+    with pytest.raises(PlatformError, match="the file did not come"):
+        await bot.platform.fetch(message.attachments[44], tmp_path, 1000)
     platform.delete(asked)
     platform.faults.cdn.append(RestFault(404))
     with pytest.raises(MemberError):
