@@ -60,7 +60,8 @@ NOT_JUDGED = frozenset(
 
 
 class Assistant:
-    """A :class:`bot.lanes.Handler`."""
+    """Decides every entry, as a :class:`bot.lanes.Handler`: a message goes through ``stages``, in this order, until one
+    has a last word; everything else goes to ``happenings``, buttons and slash commands to ``commanding``."""
 
     def __init__(
         self,

@@ -4,7 +4,7 @@
 
     MaodouError
     ├── UsageError            the operator: a wrong setting, path or argument; its text is a full sentence
-    ├── StoreError            the operator: the database cannot take a write (locked, full, gone)
+    ├── StoreError            the operator: the database takes no write or gives no read (locked, full, gone)
     │   └── StoreTooNew       the database was written by a newer version of Maodou
     ├── PlatformError         a platform did not do what it was asked
     │   ├── TryLater          it will, after ``after_s`` seconds: retried under the same key
@@ -34,7 +34,8 @@ class UsageError(MaodouError):
 
 
 class StoreError(MaodouError):
-    """Raised by the store when a commit failed: the whole batch is lost and nothing of it was acknowledged."""
+    """Raised by the store where the database cannot be read, and for everything in a commit that failed: nothing of it
+    counts as done. Where only the reply was lost it is there all the same; keys make doing it again harmless."""
 
 
 class StoreTooNew(StoreError):

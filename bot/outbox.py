@@ -60,6 +60,9 @@ class _Queue:
 
 
 class Outbox:
+    """One for all rooms and platforms (``platforms``: by name). ``voice``: says answers aloud; without it they are only
+    written. ``screen``: what is planned passes it again when a filter changes, and at a start."""
+
     def __init__(
         self,
         store: Store,

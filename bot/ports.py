@@ -85,10 +85,10 @@ class Platform(Protocol):
         ...
 
     async def edit(self, room: Room, message_id: str, content: Content) -> None:
-        """Replace the whole of a message of ours."""
+        """Replace the whole of a message of ours. Raises as :meth:`send`."""
 
     async def recall(self, room: Room, message_id: str) -> None:
-        """Take a message of ours back; no error when it is gone already."""
+        """Take a message of ours back; no error when it is gone already. Raises as :meth:`send`."""
 
     async def find(self, delivery: Delivery) -> str | None:
         """Look in the room's history for this delivery: our message that replies to the same question with
@@ -107,7 +107,8 @@ class Platform(Protocol):
         """Show that an answer is being made. Best effort; never raises."""
 
     async def fetch(self, attachment: Attachment, into: Path, max_bytes: int) -> Path:
-        """Download an attachment into the folder ``into``."""
+        """Download an attachment into the folder ``into``; returns the file, of at most ``max_bytes``. Raises
+        ``PlatformError``, or ``MemberError`` with what its author is told."""
         ...
 
     def health(self) -> str | None:

@@ -166,7 +166,7 @@ class Sender:
                 )
 
     async def unwanted_within(self, pause_s: float) -> bool:
-        """Wait for the next attempt of the delivery that came last, or learn that there shall be none."""
+        """Let ``pause_s`` pass; True, and sooner, once nothing more shall be done for the delivery that came last."""
         pause = asyncio.create_task(self._clock.sleep(pause_s))
         unwanted = asyncio.create_task(self._unwanted.wait())
         try:

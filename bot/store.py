@@ -259,7 +259,8 @@ class Store:
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
     async def read(self, query: Operation[T]) -> T:
-        """Run ``query`` on a reader's connection, off the event loop; sees every commit before the call."""
+        """Run ``query`` on a reader's connection, off the event loop; sees every commit before the call. Raises as
+        :meth:`read_now`."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, query)
 
     def read_now(self, query: Operation[T]) -> T:

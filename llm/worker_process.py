@@ -42,7 +42,7 @@ def run(
     Returns the last of those.
 
     ``script``: its name without ``.py``. Raises ``WorkerFailed``. The process and what it started end with this
-    one's wait for it.
+    call, whatever ends it.
     """
     environ = for_another_python() | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     environ |= dict(extra_environ or {})
