@@ -94,7 +94,7 @@ class FunAsrModel:
             modules[found].register_forward_hook(collect)
 
     def recognise(self, samples: Samples, language: str | None = None) -> Words:
-        """What is said in ``samples``, float32 mono at 16 kHz. ``language``: ``zh``, ``en``; None: the model tells it."""
+        """What is said in ``samples``, float32 mono at 16 kHz. ``language``: ``zh``, ``en``; None: the model tells."""
         self._certainty.chosen.clear()
         pieces = [samples] if self._cuts_itself else list(cut_at_pauses(samples))
         texts, tags = [], ""
