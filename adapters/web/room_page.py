@@ -2,7 +2,7 @@
 
 ``gr.HTML`` holds the conversation and is written by an endless event that wakes when the room changes (push,
 no polling); its own script (``static/room.js``) brings the picture into the page. ``gr.MultimodalTextbox`` is the
-box to write in, with files and the microphone.
+box to write in, with files and the microphone (``static/box.js`` gives it its words).
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ SKELETON = """
   <button type="button" class="fresh" hidden></button>
   <p class="lost" role="status" hidden></p>
   <div class="chip" hidden></div>
+  <div class="voice" role="status" hidden></div>
 </div>
 """
 
@@ -88,7 +89,7 @@ def make_room(site: Site, versions: Mapping[str, str], uploads: Path) -> gr.Bloc
             value={},
             html_template=SKELETON,
             js_on_load="window.maodou.room(element, props, watch)",
-            head=scripts(versions, "message.js", "room.js"),
+            head=scripts(versions, "message.js", "box.js", "room.js"),
             apply_default_css=False,
             elem_id="maodou-room",
         )

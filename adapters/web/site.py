@@ -13,7 +13,7 @@ from adapters.web.members import Members, WebMember
 from adapters.web.posting import Posting
 from adapters.web.room import WebRoom
 from adapters.web.settings import WebSettings
-from adapters.web.texts import ROOM_NAME, page_texts
+from adapters.web.texts import ROOM_NAME, box_labels, page_texts
 from adapters.web.throttle import Throttle
 from adapters.web.transcript import hue
 from bot.event import Role
@@ -86,6 +86,7 @@ class Site:
             "more": len(self.room.transcript.shown) >= self.settings.history_messages,
             "room": self.room_name(language),
             "texts": page_texts(language),
+            "labels": box_labels(language),
             "messages": dict(self.room.transcript.shown),
             "fillings": self.room.transcript.fillings,
             "thinking": self.room.transcript.thinking(),

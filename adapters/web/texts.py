@@ -94,9 +94,43 @@ _PAGE = {
     "yesterday": Text(zh="昨天", en="Yesterday"),
     "bot": Text(zh="机器人", en="bot"),
     "failed": Text(zh="没有做成，请再试一次。", en="That did not work: please try again."),
+    "recording": Text(zh="正在录音", en="Recording"),
+    "stopSends": Text(zh="点 ■ 就发出去", en="■ sends it"),
+    "stopAdds": Text(zh="点 ■ 就加到这条消息里", en="■ adds it to your message"),
+    "drop": Text(zh="不要了", en="Discard it"),
+    "noMicrophone": Text(
+        zh="用不了麦克风：请在浏览器里允许它；不在本机打开时，还需要 https。",
+        en="The microphone cannot be used: allow it in the browser; away from this machine it needs https, too.",
+    ),
+}
+
+# What Gradio calls the parts of its box, in every language; screen readers say it, and we show it where one points
+_LABELS = {
+    "Multimedia input field": Text(zh="写消息", en="Write a message"),
+    "Upload a file": Text(zh="添加文件", en="Add a file"),
+    "Click to upload or drop files": Text(zh="点击或拖入文件", en="Click, or drop files here"),
+    "File upload": Text(zh="选择文件", en="Choose files"),
+    "Record audio": Text(zh="录一条语音", en="Record a voice message"),
+    "Select input device": Text(zh="选择麦克风", en="Choose a microphone"),
+    "Start recording": Text(zh="开始录音", en="Begin to record"),
+    "Stop recording": Text(zh="说完了", en="Stop the recording"),
+    "Play": Text(zh="播放", en="Play it"),
+    "Pause": Text(zh="暂停", en="Pause it"),
+    "Attach audio": Text(zh="加到消息里", en="Add it to the message"),
+    "Clear audio": Text(zh="不要了", en="Discard it"),
+    "Uploaded files": Text(zh="要发送的文件", en="Files to be sent"),
+    "Uploading": Text(zh="正在上传", en="Being uploaded"),
+    "File thumbnail": Text(zh="文件", en="A file"),
+    "Remove file": Text(zh="去掉这个文件", en="Take this file out"),
+    "Submit": Text(zh="发送", en="Send"),
 }
 
 
 def page_texts(language: str) -> dict[str, str]:
     """The page's words; ``{n}`` and ``{name}`` are filled by the script."""
     return {name: text.in_language(language) for name, text in _PAGE.items()}
+
+
+def box_labels(language: str) -> dict[str, str]:
+    """What the parts of the box are called, by Gradio's own labels."""
+    return {label: text.in_language(language) for label, text in _LABELS.items()}

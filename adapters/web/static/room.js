@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const { el, button, fill, day, avatar, message, thinking } = window.maodouMessage;
+  const { Box } = window.maodouBox;
   const GROUP_S = 300;
   const NEAR_END_PX = 120;
   const FIRST_WITHIN_MS = 20000;
@@ -32,7 +33,7 @@
       document.addEventListener("visibilitychange", () => { if (!document.hidden) { this.listen(); if (this.atEnd()) this.calm(); } });
       window.addEventListener("online", () => this.listen());
       setInterval(() => this.listen(), 4000);
-      this.keepDraft();
+      this.furnishBox();
     }
 
     // ── the picture ──────────────────────────────────────────────────────────────────────────────────
@@ -72,6 +73,7 @@
       const me = link("me", "/join", avatar(page.me.name, page.hue), el("span", "", page.me.name));
       me.title = page.texts.rename;
       document.title = page.room;
+      this.gradio?.speak(page);
     }
 
     place(messages, redraw) {
@@ -323,11 +325,15 @@
       this.toEnd();
     }
 
-    // What was being written survives a reload of the page.
-    keepDraft() {
+    // Gradio makes the box in its own time. What was being written survives a reload of the page.
+    furnishBox() {
       const ready = setInterval(() => {
         if (!this.box) return;
         clearInterval(ready);
+        const node = document.querySelector("#maodou-box");
+        const isEmpty = () => !this.box.value.trim() && this.target?.kind !== "edit" && !node.querySelector(".thumbnail-item");
+        this.gradio = new Box(node, this.find(".voice"), isEmpty, (text) => this.notice(text));
+        if (this.page) this.gradio.speak(this.page);
         const kept = sessionStorage.getItem(DRAFT_KEY);
         if (kept && !this.box.value) this.type(kept);
         this.box.addEventListener("input", () => sessionStorage.setItem(DRAFT_KEY, this.box.value));

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adapters.web.texts import page_texts
+from adapters.web.texts import box_labels, page_texts
 from bot.event import Addressed, AttachmentKind, Role
 from tests.adapters.web.rooms import Served, delivery
 
@@ -192,18 +192,30 @@ async def test_a_file_is_attached_and_the_text_stays_when_it_cannot_be_kept(
         assert said.message.attachments[0].kind is AttachmentKind.FILE
 
 
-async def test_a_voice_message_is_recorded_and_kept(served: Served, people: People, tmp_path: Path) -> None:
+ONE_MICROPHONE = """
+const all = navigator.mediaDevices.enumerateDevices.bind(navigator.mediaDevices);
+const isShown = (device) => device.kind !== "audioinput" || device.deviceId === "default";
+navigator.mediaDevices.enumerateDevices = async () => (await all()).filter(isShown);
+"""
+NO_MICROPHONE = """
+navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("not allowed", "NotAllowedError"); };
+"""
+
+
+@pytest.mark.parametrize("script", [ONE_MICROPHONE, ""], ids=["one", "several"])
+async def test_a_voice_message_takes_two_presses(served: Served, people: People, tmp_path: Path, script: str) -> None:
     async with people.person() as lin, people.person() as anna:
+        await lin.page.add_init_script(script)
         await lin.joins("小林")
         await anna.joins("Anna")
-        await lin.page.click("#maodou-box .microphone-button")
-        await lin.page.click("#maodou-box [aria-label='Start recording'], #maodou-box .record-button")
+        await lin.page.get_by_role("button", name="录一条语音").click()
+        await expect(lin.page.locator(".voice")).to_contain_text("正在录音")
+        await expect(lin.page.locator(".voice")).to_contain_text("点 ■ 就发出去")
         await asyncio.sleep(1.2)
-        await lin.page.click("#maodou-box .stop-button")
-        await lin.page.click("#maodou-box .confirm-button")
-        await expect(lin.page.locator("#maodou-box .thumbnail-item").first).to_be_visible()
-        await lin.page.click("#maodou-box .submit-button")
+        await lin.page.get_by_role("button", name="说完了").dblclick()  # as many people press
         await expect(anna.page.locator(".msg audio")).to_be_visible()
+        await expect(lin.page.locator(".voice")).to_be_hidden()
+        await expect(lin.page.locator("#maodou-box .thumbnail-item")).to_have_count(0)
         [said] = served.inbox.of("said")
         [voice] = said.message.attachments
         assert voice.kind is AttachmentKind.VOICE
@@ -211,6 +223,62 @@ async def test_a_voice_message_is_recorded_and_kept(served: Served, people: Peop
         channels, rate, frames = await asyncio.to_thread(_wave, kept)
         assert channels == 1
         assert 0.3 < frames / rate < 10
+        assert set(lin.troubles) <= {"signal is aborted without reason"}, "Gradio's preview, which nobody waits for"
+
+
+async def test_a_recording_can_be_dropped_and_another_one_sent(served: Served, people: People) -> None:
+    async with people.person(language="en-US") as anna:
+        await anna.joins("Anna")
+        await anna.page.get_by_role("button", name="Record a voice message").click()
+        await asyncio.sleep(0.8)
+        await anna.page.locator(".voice").get_by_role("button", name="Discard it").click()
+        await expect(anna.page.locator("#maodou-box .recording-overlay")).to_have_count(0)
+        await expect(anna.page.locator("#maodou-box .thumbnail-item")).to_have_count(0)
+        await anna.page.get_by_role("button", name="Record a voice message").click()
+        await asyncio.sleep(0.8)
+        await anna.page.get_by_role("button", name="Stop the recording").click()
+        await expect(anna.page.locator(".msg audio")).to_have_count(1)
+        assert len(served.inbox.of("said")) == 1
+
+
+async def test_a_recording_beside_a_text_waits_for_both_to_be_sent(served: Served, people: People) -> None:
+    async with people.person() as lin:
+        await lin.joins("小林")
+        await lin.box.fill("听听这个")
+        await lin.page.get_by_role("button", name="录一条语音").click()
+        await expect(lin.page.locator(".voice")).to_contain_text("就加到这条消息里")
+        await asyncio.sleep(0.8)
+        await lin.page.get_by_role("button", name="说完了").click()
+        await expect(lin.page.locator("#maodou-box .thumbnail-item")).to_be_visible()
+        assert served.inbox.of("said") == []
+        await lin.page.get_by_role("button", name="发送").click()
+        await expect(lin.message("听听这个").locator("audio")).to_be_visible()
+
+
+@pytest.mark.parametrize("script", [ONE_MICROPHONE, ""], ids=["one", "several"])
+async def test_a_microphone_that_is_not_allowed_is_a_sentence(served: Served, people: People, script: str) -> None:
+    async with people.person() as lin:
+        await lin.page.add_init_script(script + NO_MICROPHONE)
+        await lin.joins("小林")
+        await lin.page.get_by_role("button", name="录一条语音").click()
+        await expect(lin.page.locator(".notice")).to_contain_text("用不了麦克风")
+        await expect(lin.page.locator(".voice")).to_be_hidden()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_the_boxes_buttons_speak_the_pages_language(
+    served: Served, people: People, tmp_path: Path, language: str
+) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    words = set(box_labels(language).values())
+    async with people.person(language=language) as lin:
+        await lin.joins("小林")
+        await lin.page.set_input_files("#maodou-box input[type=file]", tmp_path / "a.txt")
+        await expect(lin.page.locator("#maodou-box .thumbnail-item")).to_be_visible()
+        labelled = lin.page.locator("#maodou-box [aria-label]")
+        for each in await labelled.all():
+            assert await each.get_attribute("aria-label") in words
+        assert await labelled.count() > 5
 
 
 def _wave(path: Path) -> tuple[int, int, int]:
