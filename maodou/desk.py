@@ -48,8 +48,16 @@ class LibraryDesk:
 
     async def documents(self, base: str) -> Sequence[Document]:
         found = await asyncio.to_thread(self.library.list, base)
-        status = {Status.READ: "indexed", Status.REFUSED: "skipped", Status.KEPT: "indexed"}
-        return [Document(each.source, status[each.status], _about(each), each.chunks, each.bytes) for each in found]
+        return [
+            Document(
+                each.source,
+                "skipped" if each.status is Status.REFUSED else "indexed",
+                _about(each),
+                each.chunks,
+                each.bytes,
+            )
+            for each in found
+        ]
 
     async def add(self, base: str, files: Sequence[tuple[str, Path]], who: str) -> str:
         """Keep the files and bring the base in step with them; a file of the same name takes the older's place."""

@@ -26,6 +26,7 @@ _COLUMNS = (
     Text(zh="段落", en="Passages"),
     Text(zh="大小", en="Size"),
 )
+_STATUS = {"indexed": Text(zh="已收录", en="taken in"), "skipped": Text(zh="没有收下", en="not taken in")}
 _ADD_HEAD = Text(zh="### 添加文档", en="### Add documents")
 _ADD_TO = Text(zh="加到哪个知识库（可以写新名字）", en="Into which base (a new name makes one)")
 _FILES = Text(
@@ -109,11 +110,11 @@ async def _look(desk: KnowledgeDesk, say: Say, chosen: str | None, said: str = "
         gr.update(choices=list(bases), value=name),
         gr.update(choices=list(bases), value=name or "default"),
         f"{said}\n\n{about}".strip(),
-        table([say(column) for column in _COLUMNS], [_row(each) for each in documents]),
+        table([say(column) for column in _COLUMNS], [_row(each, say) for each in documents]),
         gr.update(choices=[each.source for each in documents], value=None),
     )
 
 
-def _row(document: Document) -> list[Any]:
+def _row(document: Document, say: Say) -> list[Any]:
     size = f"{document.size_bytes / 1024:.1f} KB" if document.size_bytes else ""
-    return [document.source, document.status, document.reason, document.passages, size]
+    return [document.source, say(_STATUS[document.status]), document.reason, document.passages, size]

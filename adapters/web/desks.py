@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bot.scopes import Scopes
 
@@ -29,10 +29,10 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """``status``: ``indexed``, ``skipped``, ``failed`` …; ``reason``: a sentence where there is one to tell."""
+    """``reason``: a sentence where there is one to tell."""
 
     source: str
-    status: str
+    status: Literal["indexed", "skipped"]
     reason: str = ""
     passages: int = 0
     size_bytes: int = 0

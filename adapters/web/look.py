@@ -12,6 +12,8 @@ import gradio as gr
 from fastapi import FastAPI
 from starlette.requests import Request
 
+from bot.texts import Text
+
 T = TypeVar("T")
 Visitor = Callable[[Request], Awaitable[str | None]]
 """Who asks for a page: a name for Gradio, or None for nobody it may answer."""
@@ -28,6 +30,13 @@ FONTS = (
 )
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Noto Sans Mono", "Noto Sans Mono CJK SC", "monospace")
 
+_WORDS = {
+    "common.complete": Text(zh="完成", en="Done"),
+    "common.progress": Text(zh="进度", en="Progress"),
+    "common.upload": Text(zh="上传", en="Upload"),
+}
+"""What Gradio asks its dictionaries for and does not find there: its pages would show the key."""
+_LOCALES = ("zh-CN", "en")
 
 LEAF = gr.themes.Color(
     name="leaf",
@@ -71,6 +80,9 @@ def mount(app: FastAPI, blocks: gr.Blocks, path: str, visitor: Visitor, *, head:
         pwa=False,
         enable_monitoring=False,
         mcp_server=False,
+        i18n=gr.I18n(
+            **{locale: {key: word.in_language(locale[:2]) for key, word in _WORDS.items()} for locale in _LOCALES}
+        ),
         theme=theme(),
         head=head,
     )

@@ -391,11 +391,14 @@ async def test_the_operators_console(served: Served, people: People, tmp_path: P
         assert lin.troubles == []
         await lin.page.goto(served.platform.operator_link())
         lin.troubles.clear()  # Gradio's script complains when its page is left
-        await expect(lin.page.locator("#kb-documents")).to_contain_text("guide/install.md")
+        await expect(lin.page.locator("#kb-documents tbody tr").first).to_contain_text("guide/install.md")
+        await expect(lin.page.locator("#kb-documents tbody tr").first).to_contain_text("已收录")
         await lin.page.set_input_files("#kb-files input[type=file]", guide)
         await expect(lin.page.locator("#kb-files")).to_contain_text("guide.md")
+        await expect(lin.page.locator("#kb-files [aria-label=上传]")).to_be_visible()
         await lin.page.click("#kb-add")
         await expect(lin.page.locator("#kb-documents")).to_contain_text("guide.md")
+        assert "common." not in str(await lin.page.text_content("body"))
 
         await lin.page.get_by_role("tab", name="房间与设置").click()
         await expect(lin.page.locator("#settings")).to_contain_text("unasked_per_hour")
