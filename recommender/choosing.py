@@ -194,8 +194,8 @@ class Order:
         pool = unseen or [n for n in open_to if sources[self.candidates[n].source_key] < MAX_A_SOURCE]
         if not pool:
             return []
-        digest = hashlib.sha256(self.wanted.seed.encode()).digest()
-        number = sorted(pool)[int.from_bytes(digest[:8], "little") % len(pool)]
+        drawn = hashlib.sha256(self.wanted.seed.encode()).digest()
+        number = sorted(pool)[int.from_bytes(drawn[:8], "little") % len(pool)]
         score, worth = float(self.scores[number]), float(self.worth[number])
         return [Pick(self.candidates[number], Why.OTHER, "", score, worth, chance=1 / len(pool))]
 

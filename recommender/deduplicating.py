@@ -72,25 +72,25 @@ def keys_of(entries: Sequence[ParsedEntry]) -> list[str]:
         if of_name[name] > 1 and entry.id:
             key = f"{name}|{link}"
         if not name or of_both[name, link] > 1:
-            key = f"{key}|{digest(entry.title or entry.summary)}"
-        keys.append(key if len(key) <= MAX_KEY_CHARS else digest(key))
+            key = f"{key}|{short_hash(entry.title or entry.summary)}"
+        keys.append(key if len(key) <= MAX_KEY_CHARS else short_hash(key))
     return keys
 
 
-def digest(*texts: str) -> str:
+def short_hash(*texts: str) -> str:
     """96 bits that tell texts apart."""
     return hashlib.blake2b("\x1f".join(texts).encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
 def content_hash(entry: ParsedEntry) -> str:
     """Of what is shown of an entry."""
-    return digest(entry.title, entry.summary, entry.link, entry.picture)
+    return short_hash(entry.title, entry.summary, entry.link, entry.picture)
 
 
 def title_hash(title: str) -> str:
     """Empty for a title that says too little to be compared."""
     found = tokens(title)
-    return digest(" ".join(found)) if len(found) >= MIN_TITLE_TOKENS else ""
+    return short_hash(" ".join(found)) if len(found) >= MIN_TITLE_TOKENS else ""
 
 
 def text_print(title: str, summary: str) -> int | None:

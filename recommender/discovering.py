@@ -13,8 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from net.failures import Failure, FetchFailed
 from net.fetching import Answer, Fetcher, cleaned
-from recommender.parsing import ParsedFeed, ParsedPage, ParseFailed, Parser, Unreadable
-from recommender.sweeping import ACCEPT
+from recommender.parsing import ACCEPT, ParsedFeed, ParsedPage, ParseFailed, Parser, Unreadable
 
 WELL_KNOWN = ("feed", "rss", "rss.xml", "atom.xml", "feed.xml", "index.xml", "feed.json")
 MAX_TRIED = 10

@@ -14,11 +14,10 @@ from net.failures import FetchFailed
 from net.fetching import Answer, Fetcher
 from recommender.deduplicating import canonical
 from recommender.features import Item
-from recommender.parsing import ParsedFeed, ParsedPage, ParseFailed, Parser
+from recommender.parsing import ACCEPT, ParsedFeed, ParsedPage, ParseFailed, Parser
 
 MAX_PAGE_BYTES = 2 * 1024 * 1024
 ACCEPT_PAGE = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.1"
-ACCEPT_FEED = "application/atom+xml,application/rss+xml,application/feed+json,application/xml;q=0.9,*/*;q=0.1"
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +64,7 @@ class Pages:
     async def feed(self, address: str) -> SiteFeed | None:
         """The feed that a page named; None where it cannot be read now."""
         try:
-            answer = await self._fetcher.fetch(address, accept=ACCEPT_FEED)
+            answer = await self._fetcher.fetch(address, accept=ACCEPT)
             parsed = await self._parser.feed(answer.body, answer.address, answer.content_type)
         except (FetchFailed, ParseFailed) as error:
             log.info("page.feed_unread", address=address, why=str(error))

@@ -18,6 +18,12 @@ from typing import Any
 
 from recommender.settings import ParseSettings
 
+ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/rdf+xml, application/feed+json, application/xml;q=0.9, "
+    "text/xml;q=0.9, */*;q=0.5"
+)
+"""What a request for a feed asks for."""
+
 _SCRIPT = Path(__file__).with_name("parse_process.py")
 
 

@@ -21,6 +21,7 @@ from recommender.opml import Listed
 from recommender.pacing import first_check
 from recommender.remembering import Found, Prepared, remember
 from recommender.settings import DAY_S, FeedSettings
+from recommender.stages import State
 from recommender.tables import entries, feeds, room_entries, subscriptions
 
 
@@ -184,8 +185,8 @@ def remove(connection: Connection, room: str, feed_id: int, now: float, settings
     here = (subscriptions.c.room == room) & (subscriptions.c.feed_id == feed_id)
     gone = connection.execute(delete(subscriptions).where(here)).rowcount > 0
     own = select(entries.c.id).where(entries.c.feed_id == feed_id)
-    waits = (room_entries.c.room == room) & (room_entries.c.state == "waiting") & room_entries.c.entry_id.in_(own)
-    connection.execute(delete(room_entries).where(waits))
+    waits = (room_entries.c.room == room) & (room_entries.c.state == State.WAITING.value)
+    connection.execute(delete(room_entries).where(waits, room_entries.c.entry_id.in_(own)))
     if gone:
         _keep_pace(connection, feed_id, now, settings)
     return gone
@@ -259,7 +260,7 @@ def health(connection: Connection, now: float) -> Health:
     """How reading is, for the doctor."""
     active = exists().where(subscriptions.c.feed_id == feeds.c.id, READS_NOW)
     count, due = connection.execute(select(func.count(), func.min(feeds.c.next_check_at)).where(active)).one()
-    waits = select(func.count()).where(room_entries.c.state == "waiting")
+    waits = select(func.count()).where(room_entries.c.state == State.WAITING.value)
     failing = select(feeds).where(active, feeds.c.failures > 0).order_by(feeds.c.failures.desc())
     found = tuple(connection.execute(failing).mappings())
     overdue_s = max(0.0, now - due) if due is not None else 0.0

@@ -25,7 +25,7 @@ from net.freshness import fresh_for_s
 from recommender.deduplicating import TEXT_WITHIN_S, Prints
 from recommender.left_rooms import READS_NOW
 from recommender.pacing import after_failure, next_check
-from recommender.parsing import ParsedFeed, ParseFailed, Parser
+from recommender.parsing import ACCEPT, ParsedFeed, ParseFailed, Parser
 from recommender.remembering import (
     Found,
     Prepared,
@@ -43,10 +43,6 @@ from recommender.tables import entries, feeds, subscriptions
 
 log = structlog.get_logger(__name__)
 
-ACCEPT = (
-    "application/atom+xml, application/rss+xml, application/rdf+xml, application/feed+json, application/xml;q=0.9, "
-    "text/xml;q=0.9, */*;q=0.5"
-)
 MAX_VALIDATOR_CHARS = 1_000
 UNFORESEEN = "unforeseen"
 
