@@ -51,7 +51,6 @@ class Sound:
 
     samples: Samples
     container: str
-    codec: str
     declared_s: float | None
 
     @property
@@ -139,7 +138,6 @@ def _decode(file: IO[bytes], name: str, limits: Limits, declared: float | None) 
             declared = declared if declared is not None else _declared(container, stream, name)
             if declared is not None and declared > limits.max_s + SLACK_S:
                 raise AudioRefused(Refusal.TOO_LONG, seconds=round(declared, 1))
-            codec = stream.codec_context.name
             parts = list(_samples(container, stream, limits))
     except AudioRefused:
         raise
@@ -148,7 +146,7 @@ def _decode(file: IO[bytes], name: str, limits: Limits, declared: float | None) 
     samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
     if not len(samples) or not np.isfinite(samples).all():
         raise AudioRefused(Refusal.DAMAGED)
-    return Sound(np.clip(samples, -1.0, 1.0), name, codec, declared)
+    return Sound(np.clip(samples, -1.0, 1.0), name, declared)
 
 
 def _check_stream(stream: Any) -> None:
