@@ -16,7 +16,19 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy import Connection, RowMapping, select
 
-from bot.event import Edited, Event, Pressed, Reacted, Recalled, Room, RoomKind, Said, dump_event, load_event
+from bot.event import (
+    Edited,
+    Event,
+    Pressed,
+    Reacted,
+    Recalled,
+    Removed,
+    Room,
+    RoomKind,
+    Said,
+    dump_event,
+    load_event,
+)
 from bot.ports import Clock
 from bot.store import Store, insert_once, upsert
 from bot.tables import inbox, rooms
@@ -69,7 +81,9 @@ class Inbox:
         room = event.room if self._rooms_written.get(event.room.key) != event.room else None
 
         def hand_over(kept: _Kept) -> None:
-            if room is not None:
+            if isinstance(event, Removed):  # whatever comes from there next says that we are back
+                self._rooms_written.pop(event.room.key, None)
+            elif room is not None and kept.is_new:
                 self._rooms_written[room.key] = room
             # A redelivery may be the first that we hear of a commit whose reply was lost.
             if kept.id is not None and kept.id not in self._handed_over:
@@ -129,7 +143,11 @@ def _keep(connection: Connection, row: dict[str, Any], room: Room | None, now: f
     """Keep an event once: a key that is there already changes nothing."""
     new_id = insert_once(connection, inbox, row, returning=inbox.c.id)
     if room is not None:
-        upsert(connection, rooms, _room_row(room, now), conflict_on=("key",))
+        # Who hears from a room is in it, though an invitation may never have been told: Discord tells of a server's
+        # first room alone. A redelivery is of the past.
+        is_there = new_id is not None and row["kind"] != "removed"
+        back = {"removed_at": None} if is_there else {}
+        upsert(connection, rooms, _room_row(room, now) | back, conflict_on=("key",))
     if new_id is not None:
         return _Kept(new_id, is_new=True)
     undecided = select(inbox.c.id).where(

@@ -6,14 +6,15 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from bot.errors import StoreError
-from bot.event import Said, dump_event, load_event
+from bot.event import Removed, Said, dump_event, load_event
 from bot.inbox import Entry, Inbox
 from bot.store import Store
 from bot.tables import inbox as table
+from bot.tables import rooms
 from bot.testing import Bot, BotRoom
 from tests.clock import ManualClock
 
@@ -143,3 +144,20 @@ async def test_a_failed_write_says_nothing_of_what_was_written(store: Store) -> 
     with pytest.raises(IntegrityError) as failed:
         await store.write(lambda connection: connection.execute(table.insert(), row))
     assert "hunter2" not in str(failed.value).split("DETAIL")[0]
+
+
+async def test_a_room_that_we_hear_from_again_is_one_that_we_are_in(room: BotRoom, store: Store) -> None:
+    async def is_left() -> bool:
+        chosen = select(rooms.c.removed_at).where(rooms.c.key == room.room.key)
+        return await store.read(lambda connection: connection.execute(chosen).scalar_one()) is not None
+
+    said = room.message("@maodou hello")
+    await room.happens(Said(said))
+    await room.happens(Removed(room.room, 1.0, id="out"))
+    assert await is_left()
+    await room.happens(Said(said))  # a redelivery is of the past
+    assert await is_left()
+    await room.says("@maodou are you back?")
+    assert not await is_left()
+    await room.happens(Removed(room.room, 2.0, id="out again"))
+    assert await is_left()
