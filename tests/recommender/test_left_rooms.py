@@ -86,6 +86,20 @@ async def test_a_mistake_that_is_mended_at_once_costs_nothing(house: FeedHouse) 
     assert "[two]" in room.shown[-1]
 
 
+async def test_a_word_from_the_room_is_a_return_as_well(house: FeedHouse) -> None:
+    room = house.room()
+    await subscribed(house, room)
+    await leave(house, room)
+    await house.clock.advance(DAY_S)
+    await room.says("nobody told of the invitation")
+    await house.digests()
+    await house.sweep(2 * HOUR_S)
+    house.server.page("/feed", rss("two", "one"))
+    await house.sweep(2 * HOUR_S)
+    await house.digests(DAY_S)
+    assert "[two]" in room.shown[-1]
+
+
 async def test_others_read_on_and_the_room_that_was_left_is_told_nothing_of_it(house: FeedHouse) -> None:
     left, other = house.room("left"), house.room("other")
     await subscribed(house, left, other)
