@@ -21,7 +21,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 
 # The lock holds for what pip builds on the way, too (older pips read the first name, newer the second).
 PIP = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 \
-	$(BIN)/python -m pip install -qq --use-pep517
+	$(BIN)/python -m maodou.installing
 
 .PHONY: help run test setup check model-demo lock
 .DEFAULT_GOAL := help
@@ -48,23 +48,25 @@ model-demo: $(VENV)/.dev
 	@$(BIN)/python -m maodou.model_demo --environments $(VENV)/environments $(ARGS)
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Maodou needs Python 3.11, 3.12, 3.13 or 3.14, and found none of them." \
-		"Install one, or name it: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.13" >&2; exit 2; }
-	@echo "Making the environment in $(VENV)/ with $$($(PYTHON) --version) …"
+	@test -n "$(PYTHON)" || { echo "毛豆需要 Python 3.11 到 3.14，这里没有找到。装一个，或者指明它在哪里：" \
+		"· Maodou needs Python 3.11, 3.12, 3.13 or 3.14, and found none of them. Install one, or name it:" \
+		"make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.13" >&2; exit 2; }
+	@echo "正在建环境 · Making the environment in $(VENV)/ with $$($(PYTHON) --version) …"
 	@$(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/.base: $(SOURCES) | $(BIN)/python
-	@echo "Installing (about a minute the first time) …"
+	@echo "安装依赖：第一次约 120 个包，下载 180 MB，占 0.8 GB，一两分钟（看网速）" \
+		"· Installing: the first time about 120 packages, 180 MB to download, 0.8 GB on disk, a minute or two …"
 	@$(PIP) -e .
 	@touch $@
 
 $(VENV)/.dev: $(SOURCES) | $(BIN)/python
-	@echo "Installing, with what the tests need (about a minute the first time) …"
+	@echo "安装依赖和测试要用的包 · Installing, with what the tests need …"
 	@$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/.base
 
 $(VENV)/.all: $(SOURCES) | $(BIN)/python
-	@echo "Installing, with every extra …"
+	@echo "安装全部依赖，要几 GB · Installing, with every extra: some GB …"
 	@$(PIP) -e '.[all,dev]'
 	@touch $@ $(VENV)/.base $(VENV)/.dev
 
