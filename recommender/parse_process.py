@@ -291,7 +291,7 @@ def _folded_space(text: str, max_chars: int) -> str:
 def _link(link: Any, base: str) -> str:
     """The absolute address; empty for what is none of http(s)."""
     try:
-        found = urljoin(base, str(link or "").strip())
+        found = urljoin(base, str(link or "").strip().replace(" ", "%20"))  # as browsers read it
         parts = urlsplit(found)
         is_one = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:

@@ -62,6 +62,11 @@ async def test_a_child_that_dies_costs_its_document_alone(parser: Parser) -> Non
     assert (await parser.feed(rss("next"), "https://a.example/")).title == "News"
 
 
+async def test_a_space_in_an_address_is_no_end_of_it(parser: Parser) -> None:
+    read = await parser.feed(rss(item("x", link=" https://a.example/two words?q=a b ")), "https://a.example/")
+    assert read.entries[0].link == "https://a.example/two%20words?q=a%20b"
+
+
 async def test_texts_are_plain_and_links_whole(parser: Parser) -> None:
     read = await parser.feed(
         rss(
