@@ -30,18 +30,20 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One line of JSON, for 
 @app.command("list")
 def list_feeds(context: typer.Context, room: RoomOption = "", as_json: JsonOption = False) -> None:
     """Every room's feeds, or those of one room."""
+    from recommender.left_rooms import rooms_left
     from recommender.reasons import in_words
     from recommender.subscriptions import of_room, rooms_that_read
 
     with opened(context) as (store, _):
         rooms = [room] if room else store.read_now(rooms_that_read)
         found = {each: store.read_now(partial(of_room, room=each)) for each in rooms}
+        left = store.read_now(rooms_left)
     if as_json:
         told = {each: [_json(feed) for feed in feeds] for each, feeds in found.items()}
         typer.echo(json.dumps(told, ensure_ascii=False))
         return
     for each, feeds in found.items():
-        typer.echo(f"{each}:")
+        typer.echo(f"{each}{' (the bot has left it)' if each in left else ''}:")
         for feed in feeds:
             state = f" – {in_words(feed.reason, 'en', feed.address)}" if feed.failures else ""
             typer.echo(f"  {feed.number}. {feed.name} {feed.address}{' (paused)' if feed.paused_at else ''}{state}")

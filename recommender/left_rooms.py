@@ -17,6 +17,11 @@ READS_NOW = subscriptions.c.paused_at.is_(None) & subscriptions.c.room.not_in(_L
 """Of a subscription: somebody is there to read it, and nobody has paused it."""
 
 
+def rooms_left(connection: Connection) -> frozenset[str]:
+    """The keys of all rooms that we have left."""
+    return frozenset(connection.execute(_LEFT).scalars())
+
+
 def any_to_rest(connection: Connection) -> bool:
     """Whether there is something for :func:`rest` to do."""
     return connection.execute(select(schedules.c.room).where(schedules.c.room.in_(_LEFT)).limit(1)).first() is not None
