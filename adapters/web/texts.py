@@ -79,6 +79,7 @@ _PAGE = {
     "sources": Text(zh="来源", en="Sources"),
     "thinking": Text(zh="毛豆在想", en="Maodou is thinking"),
     "voice": Text(zh="{name} 的语音消息", en="Voice message from {name}"),
+    "quotedVoice": Text(zh="语音消息", en="Voice message"),
     "older": Text(zh="更早的消息", en="Earlier messages"),
     "fresh": Text(zh="新消息", en="New messages"),
     "gone": Text(zh="原消息不在了", en="The message is gone"),

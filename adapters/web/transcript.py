@@ -87,7 +87,7 @@ def show(message: Kept, target: Kept | None, markdown: Markdown) -> Shown:
         "ours": ours,
         "at": message.sent_at,
         "html": "" if message.recalled_at else _html(message, markdown),
-        "files": [_file(file.ref, file.name, file.kind.value, file.size_bytes) for file in message.files],
+        "files": _files(message),
         "reactions": {emoji: list(members) for emoji, members in message.reactions.items()},
     }
     if message.recalled_at is not None:
@@ -102,6 +102,7 @@ def show(message: Kept, target: Kept | None, markdown: Markdown) -> Shown:
             "name": target.author_name if target is not None else "",
             "ours": target is not None and target.author is None,
             "text": excerpt(target.text, _EXCERPT_CHARS, ours=target.author is None) if target is not None else "",
+            "files": _files(target) if target is not None and not target.text else [],
         }
     return shown
 
@@ -110,6 +111,10 @@ def _html(message: Kept, markdown: Markdown) -> str:
     if message.author is not None:
         return markdown.of_member(message.text)
     return markdown.of_ours(message.text)
+
+
+def _files(message: Kept) -> list[Shown]:
+    return [_file(file.ref, file.name, file.kind.value, file.size_bytes) for file in message.files]
 
 
 def _file(ref: str, name: str, kind: str, size_bytes: int) -> Shown:

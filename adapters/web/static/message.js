@@ -72,7 +72,8 @@
   function quote(reply, page) {
     const node = button("quote", undefined, "jump", reply.id);
     if (reply.name || reply.ours) {
-      node.append(el("b", "", reply.ours ? page.texts.botName : reply.name), el("span", "", reply.text));
+      const files = reply.files.map((file) => (file.kind === "voice" ? page.texts.quotedVoice : file.name)).join(" ");
+      node.append(el("b", "", reply.ours ? page.texts.botName : reply.name), el("span", "", reply.text || files));
     } else {
       node.append(el("span", "", page.texts.gone));
     }
