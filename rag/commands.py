@@ -29,8 +29,8 @@ from rag.upload_commands import UploadCommands
 SHOWN_REFUSALS = 5
 
 KB_ABOUT = Text(
-    zh="知识库：看有哪些；运营者还可以增加、取出文档",
-    en="the knowledge bases: which there are; the operator also adds and takes out documents",
+    zh="知识库：看有哪些，提交文档",
+    en="the knowledge bases: which there are, and a document of yours for them",
 )
 LIST_ABOUT = Text(zh="这里能读哪些知识库", en="the knowledge bases that are read here")
 STATUS_ABOUT = Text(
