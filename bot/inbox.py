@@ -143,8 +143,7 @@ def _keep(connection: Connection, row: dict[str, Any], room: Room | None, now: f
     """Keep an event once: a key that is there already changes nothing."""
     new_id = insert_once(connection, inbox, row, returning=inbox.c.id)
     if room is not None:
-        # Who hears from a room is in it, though an invitation may never have been told: Discord tells of a server's
-        # first room alone. A redelivery is of the past.
+        # Who hears from a room is in it, though the invitation may never have been told. A redelivery is of the past.
         is_there = new_id is not None and row["kind"] != "removed"
         back = {"removed_at": None} if is_there else {}
         upsert(connection, rooms, _room_row(room, now) | back, conflict_on=("key",))

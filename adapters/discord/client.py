@@ -14,6 +14,7 @@ from typing import Any
 import discord
 import structlog
 import yarl
+from sqlalchemy import update
 
 from adapters.discord import events, slash
 from adapters.discord.arrivals import Arrivals
@@ -350,7 +351,7 @@ class Client(discord.Client):
     # ── places ───────────────────────────────────────────────────────────────────────────────────────
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
-        await self._arrive_if(events.added(guild, self._clock.now()))
+        await self._come_in(guild)
         self._read(str(guild.id), lambda reader: reader.guild(guild))
 
     async def _maybe_joined_while_away(self, guild: discord.Guild) -> None:
@@ -363,7 +364,15 @@ class Client(discord.Client):
             or await self._known_rooms(rooms.c.space == str(guild.id))
         ):
             return
+        await self._come_in(guild)
+
+    async def _come_in(self, guild: discord.Guild) -> None:
+        """Hello is said in one room; those that were ours before, if it is a return, are so again without a word."""
         await self._arrive_if(events.added(guild, self._clock.now()))
+        there = [str(place.id) for place in (*guild.channels, *guild.threads)]
+        ours = (rooms.c.platform == events.PLATFORM) & (rooms.c.space == str(guild.id)) & rooms.c.id.in_(there)
+        back = update(rooms).where(ours, rooms.c.removed_at.is_not(None)).values(removed_at=None)
+        await self._store.write(lambda connection: connection.execute(back))
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         for room in await self._known_rooms(rooms.c.space == str(guild.id)):
