@@ -20,12 +20,13 @@ import numpy.typing as npt
 
 from rag.gate.background import RARE_WORD, chance
 from rag.gate.forms import Form
+from rag.gate.headings import asks_the_same
 from rag.retrieve import Hit
 from search.tokenise import tokens
 
 Floats = npt.NDArray[np.float64]
 
-VERSION = 1
+VERSION = 2
 """Of the features: what was learnt from others is learnt anew."""
 HITS = 5
 """How many passages are looked at."""
@@ -54,6 +55,7 @@ NAMES = (
     "heading_first",
     "heading_best",
     "heading_names",
+    "heading_asks",
     "cover_first",
     "cover_best",
     "cover_all",
@@ -107,6 +109,7 @@ def view_of(form: Form, statistics: WordStatistics, hits: Sequence[Hit]) -> View
         **_scores(hits[:HITS], chunks),
         **_evidence(frequency, chunks),
         **_coverage(frequency, chunks, hits[:HITS]),
+        "heading_asks": float(form.asks and asks_the_same(form.text, hits)),
         "chars": math.log1p(form.chars),
         "words": math.log1p(len(words)),
         "asks": float(form.asks),

@@ -1,8 +1,8 @@
 """What the gate believes before anybody has given it an example: a few plain numbers in ``prior.json``.
 
 Each feature has a ``center`` and a ``scale`` (its usual value and spread in a group's messages), and the prior a
-weight for seven of them, all of them positive: the more the documents have to say, the likelier an answer. How the
-numbers came about stands in the file, how they were checked in the ninth of ``docs/decisions``.
+weight for eight of them, all of them positive: the more the documents have to say, the likelier an answer. How the
+numbers came about stands in the file, how they were checked in ``docs/benchmarks/gate.md``.
 """
 
 from __future__ import annotations

@@ -23,12 +23,12 @@ pytestmark = pytest.mark.sqlite_alone
 
 SAMPLE = "default"
 MEASURED = {
-    ("answerable", "recall"): 0.705,
-    ("answerable", "right_source"): 0.956,
-    ("multi-turn", "recall"): 0.923,
-    ("multi-turn", "precision"): 0.947,
-    ("all", "precision"): 0.960,
-    ("all", "f1"): 0.830,
+    ("answerable", "recall"): 0.771,
+    ("answerable", "right_source"): 0.950,
+    ("multi-turn", "recall"): 0.949,
+    ("multi-turn", "precision"): 0.949,
+    ("all", "precision"): 0.959,
+    ("all", "f1"): 0.868,
 }
 ALLOWED = {"answerable": 0.05, "multi-turn": 0.1, "all": 0.04}
 """How far below: there are 288 messages, 54 and 518. New pages move the figures a little, too."""
@@ -64,7 +64,7 @@ async def test_gate_and_answers_are_no_worse_than_they_were(
     table = by_kind(await evaluate(cases, sample_knowledge, ExtractiveAnswerer(), (SAMPLE,)))
     assert regressions(table) == {}
     assert table["poisoned"].answered == 0
-    assert table["unanswerable"].answered <= 15, "8 of 164 when this was measured"
+    assert table["unanswerable"].answered <= 15, "9 of 164 when this was measured"
     assert table["all"].ms_per_message < 50, "2 ms when this was measured"
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from bot.event import Addressed
 from bot.ports import Question, Verdict
+from bot.room_settings import Eagerness
 from bot.texts import language_of
 from rag.extractive import extract
 from rag.knowledge import GatedKnowledge
@@ -42,6 +43,16 @@ async def test_what_the_documents_do_not_hold_is_not_answered(sample_knowledge: 
     assert judgement.verdict is not Verdict.ANSWER
 
 
-async def test_a_heading_does_not_make_it_speak_unasked(sample_knowledge: GatedKnowledge) -> None:
-    judgement = await sample_knowledge.judge(Question("how do I install it?", ("default",), Addressed.NONE, "en"))
-    assert judgement.verdict is Verdict.SILENT
+@pytest.mark.parametrize(
+    ("asked", "eagerness", "verdict"),
+    [
+        ("how do I install it?", Eagerness.HELPFUL, Verdict.ANSWER),
+        ("how do I install it?", Eagerness.QUIET, Verdict.SILENT),
+        ("how do I upgrade?", Eagerness.HELPFUL, Verdict.SILENT),
+    ],
+)
+async def test_unasked_a_heading_counts_where_it_asks_the_same_and_the_room_wants_help(
+    sample_knowledge: GatedKnowledge, asked: str, eagerness: Eagerness, verdict: Verdict
+) -> None:
+    question = Question(asked, ("default",), Addressed.NONE, "en", eagerness=eagerness)
+    assert (await sample_knowledge.judge(question)).verdict is verdict

@@ -87,6 +87,25 @@ def test_with_its_weights_gone_the_gate_no_longer_tells_them_apart(
     assert wrong(knowledge, kind, {wanted})
 
 
+SHORT = ("怎么安装？", "用哪个脚本？", "how do I install it?", "how to build from source")
+"""Too few words to tell by statistics, and each the heading of a passage."""
+
+
+@pytest.mark.parametrize("text", SHORT)
+def test_a_question_that_a_heading_asks_is_answered_though_nobody_asked_us(
+    knowledge: GatedKnowledge, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    assert ruling(knowledge, text).verdict is Verdict.ANSWER
+    assert ruling(knowledge, text, eagerness=Eagerness.QUIET).verdict is Verdict.SILENT
+    weights = np.where(np.array(NAMES) == "heading_asks", 0.0, shipped().weights)
+    monkeypatch.setattr(knowledge, "prior", replace(shipped(), weights=weights))
+    assert ruling(knowledge, text).verdict is Verdict.SILENT, "it is this feature that answers it"
+
+
+def test_a_heading_that_is_said_and_not_asked_is_not_answered(knowledge: GatedKnowledge) -> None:
+    assert ruling(knowledge, "安装").reason is Reason.NOT_A_QUESTION
+
+
 # ── outcomes and reasons ─────────────────────────────────────────────────────────────────────────────────
 
 
