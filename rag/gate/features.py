@@ -29,9 +29,8 @@ Floats = npt.NDArray[np.float64]
 VERSION = 2
 """Of the features: what was learnt from others is learnt anew."""
 HITS = 5
-"""How many passages are looked at."""
-NEARBY = 3
-"""How many of them lend the message their words, for what is learnt: Rocchio's feedback without a judge (1971)."""
+"""How many passages are looked at, and lend the message their words for what is learnt: Rocchio's feedback without a
+judge (1971)."""
 
 _PRIOR_PASSAGES = 30
 """How many passages of general text a base is taken to hold as well: in a small base no word says much."""
@@ -89,7 +88,7 @@ class View:
     """A message as the gate sees it.
 
     ``words``: its different tokens in order, ``known`` how many of them the bases know. ``nearby``: the words of the
-    best NEARBY passages, and in how many of them each stands. ``values``: shape (len(NAMES),), NaN where there is
+    best HITS passages, and in how many of them each stands. ``values``: shape (len(NAMES),), NaN where there is
     nothing to measure, as without an embedding.
     """
 
@@ -119,7 +118,7 @@ def view_of(form: Form, statistics: WordStatistics, hits: Sequence[Hit]) -> View
     }
     known = sum(1 for count in frequency.values() if count)
     nearby: Counter[str] = Counter()
-    for hit in hits[:NEARBY]:
+    for hit in hits[:HITS]:
         nearby.update(_passage_words(hit.passage.text) | _words(hit.passage.heading))
     return View(form, words, known, np.array([features[name] for name in NAMES]), nearby)
 

@@ -15,7 +15,7 @@ from bot.store import Store, StoreSettings
 from maodou.schema import all_tables
 from rag.gate import background
 from rag.gate.deciding import Ruling
-from rag.gate.features import NAMES
+from rag.gate.features import HITS, NAMES
 from rag.gate.forms import form_of
 from rag.gate.prior import shipped
 from rag.indexes import Indexes
@@ -194,6 +194,10 @@ def test_questions_and_calls_for_help_have_a_form(text: str) -> None:
 )
 def test_statements_have_none(text: str) -> None:
     assert not form_of(text).asks
+
+
+def test_all_passages_that_are_looked_at_lend_their_words(knowledge: GatedKnowledge) -> None:
+    assert max(knowledge.learner.view("mmpose mmdeploy", ["projects"]).nearby.values()) == HITS
 
 
 def test_stickers_are_no_words() -> None:
