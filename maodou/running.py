@@ -30,7 +30,7 @@ def run_up(settings: Settings) -> None:
 
         def announce(platform: Platform) -> None:
             if isinstance(platform, WebPlatform):
-                typer.echo(f"\n  毛豆 Maodou  {platform.room_url}\n  operator    {platform.operator_link()}\n")
+                typer.echo(f"\n  毛豆 Maodou      {platform.room_url}\n  运营者 operator  {platform.operator_link()}\n")
             else:
                 typer.echo(f"  {platform.name}: connected")
 
