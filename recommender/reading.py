@@ -58,13 +58,18 @@ class Reading:
         self.schedule = Schedule(store, clock, outbox, scopes, digester, settings, frozenset(platforms))
         self.notices = Notices(store, clock, outbox, scopes, settings, frozenset(platforms))
         self.leader = Leader(store, clock, settings.leader_s)
-        self.trouble: str | None = None
+        self._troubles: dict[str, str] = {}  # by job, as long as it lasts
         self._jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
             ("sweep", self.sweep.tick, settings.sweep_every_s),
             ("digests", self.schedule.tick, settings.digest_every_s),
             ("notices", self.notices.tick, settings.digest_every_s),
             ("housekeeping", self._tidy, settings.housekeeping_every_s),
         ]
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps a job from its work; None while all go well."""
+        return next(iter(self._troubles.values()), None)
 
     def add_job(self, name: str, job: Callable[[], Awaitable[object]], every_s: float) -> None:
         """One more small job for the process that leads; before :meth:`run`."""
@@ -110,10 +115,10 @@ class Reading:
             if await self.leader.leads():
                 await job()
         except StoreError as error:
-            self.trouble = f"{name}: {error}"
+            self._troubles[name] = f"{name}: {error}"
             log.error("feeds.job_failed", job=name, error=str(error))
         else:
-            self.trouble = None
+            self._troubles.pop(name, None)
 
     async def _tidy(self) -> None:
         erased = await self._store.write(partial(tidy, now=self._clock.now(), settings=self.settings))

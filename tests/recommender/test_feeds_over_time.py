@@ -6,6 +6,7 @@ from functools import partial
 
 from sqlalchemy import func, select
 
+from bot.errors import StoreError
 from bot.store import Store
 from recommender.keeping import tidy
 from recommender.opml import Listed
@@ -175,3 +176,17 @@ async def test_the_same_text_that_is_read_at_the_same_moment_is_one(house: FeedH
     chosen = select(room_entries.c.state).order_by(room_entries.c.entry_id)
     states = await store.read(lambda connection: list(connection.execute(chosen).scalars()))
     assert states == ["waiting", "filtered"]
+
+
+async def test_a_job_that_goes_well_hides_no_other_ones_trouble(house: FeedHouse) -> None:
+    async def fails() -> None:
+        raise StoreError("the disk is full")
+
+    async def goes_well() -> None:
+        pass
+
+    await house.reading._if_leading("digests", fails)
+    await house.reading._if_leading("sweep", goes_well)
+    assert house.reading.trouble == "digests: the disk is full"
+    await house.reading._if_leading("digests", goes_well)
+    assert house.reading.trouble is None
