@@ -93,6 +93,7 @@
 
     refused() {
       this.end(null);
+      if (this.find(".recording-overlay")) this.find(".microphone-button").click(); // or it would lie over the box
       this.tell(this.page.texts.noMicrophone);
     }
   }
