@@ -3,7 +3,7 @@
 Each arm is built once and served ``--turns`` times, the arms in turn, since a shared machine favours now one, now
 the other; what is printed of serving are the medians. The last line is ``{"raw": {…}, "llama_index": {…}, "ours":
 {…}}``; the standard error has the processor's seconds, the parts of ours, and how often the chunk that a question
-was made from was among the ten.
+was made from was among the ten. The raw arm needs bm25s, which comes with ``make setup ALL=1``.
 """
 
 from __future__ import annotations
