@@ -220,13 +220,14 @@ def _shape_share(scored: _Scored, first: int, last: int) -> float:
 
 
 def _second(first: _Run, runs: Sequence[_Run], scored: Sequence[_Scored], weights: dict[str, float]) -> _Run | None:
-    """The best run of another passage that adds a word of the question, when it is good enough."""
+    """The best run of another passage that adds a word of the question to those of the first and its headings, when it
+    is good enough."""
 
     def held(run: _Run) -> set[str]:
         words = scored[run.passage].words[run.first : run.last + 1]
         return {word for each in words for word in each} & weights.keys()
 
-    shown = held(first)
+    shown = held(first) | (scored[first.passage].heading & weights.keys())
     candidates = [
         run
         for run in runs
