@@ -81,7 +81,8 @@ async def _left(screen: Screen, delivery: Delivery, is_answer: bool) -> _Left:
         return _Left(content)
     instead = None
     if delivery.event_id is not None:  # somebody waits for it
-        instead = Content(APOLOGIES[Reason.SCREENED].in_language(language_of(content.text)))
+        language = language_of(content.text.partition(BLOCKS)[0])  # the sources below may be in another
+        instead = Content(APOLOGIES[Reason.SCREENED].in_language(language))
     if is_answer:
         return _Left(instead)
     blocks = content.text.split(BLOCKS)
