@@ -288,7 +288,7 @@ async def test_in_a_browser(on_web: App, edge: EdgeService, note: Path, tmp_path
     pytest.importorskip("playwright", reason="no Chromium")
     from playwright.async_api import expect
 
-    from tests.adapters.web.people import People
+    from tests.adapters.web.people import PREVIEW_DROPPED, People
 
     spoken_wav = tmp_path / "microphone.wav"
     await asyncio.to_thread(_as_wav, note, spoken_wav)
@@ -302,11 +302,10 @@ async def test_in_a_browser(on_web: App, edge: EdgeService, note: Path, tmp_path
     ):
         await lin.joins("小林")
         await lin.box.fill("@毛豆 ")
-        await lin.page.click("#maodou-box .microphone-button")
-        await lin.page.click("#maodou-box [aria-label='Start recording'], #maodou-box .record-button")
+        await lin.page.get_by_role("button", name="录一条语音").click()
+        await expect(lin.page.locator(".voice")).to_contain_text("正在录音")
         await asyncio.sleep(length + 1)  # the microphone's own time
-        await lin.page.click("#maodou-box .stop-button")
-        await lin.page.click("#maodou-box .confirm-button")
+        await lin.page.get_by_role("button", name="说完了").click()
         await expect(lin.page.locator("#maodou-box .thumbnail-item").first).to_be_visible()
         await lin.page.click("#maodou-box .submit-button")
         answer = lin.page.locator(".msg.ours", has_text="🎤")
@@ -326,4 +325,4 @@ async def test_in_a_browser(on_web: App, edge: EdgeService, note: Path, tmp_path
         written, _ = await planned(on_web)
         (path,) = await asyncio.to_thread(lambda: list((on_web.settings.data_dir / "speech").glob("*.ogg")))
         await is_right(on_web, edge, written, told_s, await asyncio.to_thread(measure, str(path)))
-        assert lin.troubles == []
+        assert set(lin.troubles) <= {PREVIEW_DROPPED}

@@ -24,6 +24,8 @@ FLAGS = (
 )
 DESK, PHONE = (1280, 800), (390, 844)
 expect.set_options(timeout=15_000)
+PREVIEW_DROPPED = "signal is aborted without reason"
+"""What Gradio's preview of a recording says when it goes before it has drawn: a voice message is sent at once."""
 
 
 @dataclass

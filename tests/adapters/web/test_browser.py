@@ -18,7 +18,7 @@ from tests.adapters.web.rooms import Served, delivery
 pytest.importorskip("playwright", reason="no Chromium")
 from playwright.async_api import expect
 
-from tests.adapters.web.people import PHONE, People
+from tests.adapters.web.people import PHONE, PREVIEW_DROPPED, People
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -227,7 +227,7 @@ async def test_a_voice_message_takes_two_presses(served: Served, people: People,
         channels, rate, frames = await asyncio.to_thread(_wave, kept)
         assert channels == 1
         assert 0.3 < frames / rate < 10
-        assert set(lin.troubles) <= {"signal is aborted without reason"}, "Gradio's preview, which nobody waits for"
+        assert set(lin.troubles) <= {PREVIEW_DROPPED}
 
 
 async def test_a_recording_can_be_dropped_and_another_one_sent(served: Served, people: People) -> None:
