@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, ClauseElement, Connection
+from sqlalchemy import Boolean, ClauseElement, Connection, Dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
@@ -35,6 +35,11 @@ class _Compiled:
         return values if self.order is None else [values[name] for name in self.order]
 
 
+def as_sqlalchemys(error: Exception, sql: str, dialect: Dialect) -> Exception:
+    """The driver's ``error`` as whoever catches SQLAlchemy's knows it; without parameters, which members wrote."""
+    return DBAPIError.instance(sql, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect)
+
+
 class Prepared:
     """``statement``: for a dialect by its name (``sqlite``, ``postgresql``). All its parameters are given at each
     run; for an INSERT or UPDATE they name the columns that it sets."""
@@ -55,9 +60,7 @@ class Prepared:
             cursor = connection.connection.cursor()
             cursor.execute(compiled.sql, parameters)
         except dialect.loaded_dbapi.Error as error:
-            raise DBAPIError.instance(
-                compiled.sql, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
-            ) from error
+            raise as_sqlalchemys(error, compiled.sql, dialect) from error
         return cursor
 
     def _compile(self, connection: Connection, names: tuple[str, ...]) -> _Compiled:

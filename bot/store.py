@@ -16,7 +16,9 @@ import asyncio
 import contextlib
 import functools
 import queue
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, SQLA
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.errors import StoreError
-from bot.prepared import Prepared
+from bot.prepared import Prepared, as_sqlalchemys
 
 T = TypeVar("T")
 Operation = Callable[[Connection], T]
@@ -350,7 +352,7 @@ def make_engine(settings: StoreSettings) -> Engine:
     def prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy says BEGIN below, not the driver
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _to_wal(cursor, settings.busy_timeout_s)
         cursor.execute(f"PRAGMA synchronous={'FULL' if settings.durability == 'full' else 'NORMAL'}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten, not only let go
@@ -361,6 +363,24 @@ def make_engine(settings: StoreSettings) -> Engine:
         # The writer takes its lock at once: a deferred BEGIN that later wants to write fails without waiting.
         writing = threading.current_thread().name == "store-write"
         # By the driver itself: SQLAlchemy's own way costs as much as two of a message's statements.
-        connection.connection.cursor().execute("BEGIN IMMEDIATE" if writing else "BEGIN")
+        sql = "BEGIN IMMEDIATE" if writing else "BEGIN"
+        try:
+            connection.connection.cursor().execute(sql)
+        except sqlite3.Error as error:
+            raise as_sqlalchemys(error, sql, connection.dialect) from error
 
     return engine
+
+
+def _to_wal(cursor: sqlite3.Cursor, within_s: float) -> None:
+    """SQLite does not wait for another process's lock when it changes how a new database keeps its journal."""
+    give_up_at = time.monotonic() + within_s
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -7,9 +7,11 @@ import threading
 from collections import Counter
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import OperationalError
 
-from bot.store import Store
+from bot.store import Store, StoreSettings, make_engine
 from bot.tables import audit
 
 
@@ -118,3 +120,13 @@ async def test_a_defect_in_what_follows_leaves_nobody_waiting(store: Store) -> N
     async with asyncio.timeout(5):
         assert [(await first)[0], (await second)[0]] == ["a", "b"]
     assert told == ["b"]
+
+
+@pytest.mark.sqlite_alone  # PostgreSQL's transactions begin with their first statement
+def test_a_transaction_that_cannot_begin_fails_as_a_statement_does(store_settings: StoreSettings) -> None:
+    engine = make_engine(store_settings)
+    with engine.connect() as connection:
+        connection.connection.cursor().execute("BEGIN")  # as if another had been left open
+        with pytest.raises(OperationalError, match="within a transaction"):
+            connection.begin()
+    engine.dispose()
